@@ -1,0 +1,10 @@
+"""Hyperparameter stability sweeps: keep the runs that diverge, and map where they do.
+
+The packages, in the order in which they may import each other (each imports only those above it)::
+
+    errors, outcome, search_space, definition, data, models, training, sampling, storage, sweep, analysis, report, cli
+"""
+
+from importlib.metadata import version
+
+__version__ = version("stability-sweep")

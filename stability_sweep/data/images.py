@@ -1,0 +1,66 @@
+"""One tensor of training images and one of validation images, on the training device."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from stability_sweep.configs import DataConfig
+from stability_sweep.data.digits import digits_images
+from stability_sweep.data.mnist import MissingDataError, training_images
+
+
+@dataclass(frozen=True)
+class Images:
+    """A data set on the training device; the training loop indexes it, no loader stands between."""
+
+    dataset: str
+    training: Tensor
+    """(N, 784), float32, values in [0, 1]."""
+    validation: Tensor
+    """(V, 784), disjoint from the training images."""
+
+
+def available_dataset(config: DataConfig, data_dir: Path | None) -> tuple[Literal["mnist", "digits"], str | None]:
+    """The data set that a new study will use on this machine, and a notice if it is not the one it asked for.
+
+    Raises:
+        DataError: if MNIST is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
+            file is never a reason to fall back silently).
+    """
+    if config.dataset == "digits":
+        return "digits", None
+    try:
+        training_images(data_dir)
+    except MissingDataError as error:
+        if config.fallback is None:
+            raise
+        return config.fallback, (
+            f"MNIST is not to be had ({str(error).split('; ways out')[0]}), so this study uses scikit-learn's embedded "
+            f"digits instead: 1,797 images, upsampled from 8x8. Its map is not MNIST's."
+        )
+    return "mnist", None
+
+
+def load_images(config: DataConfig, data_dir: Path | None, device: torch.device) -> Images:
+    """Load and check the data set that `config` names (no fallback), and put it on the device.
+
+    Raises:
+        DataError: if it is missing or corrupt.
+    """
+    if config.dataset == "digits":
+        pixels = digits_images()
+    else:
+        pixels = training_images(data_dir).astype(np.float32) / np.float32(255)
+    training = pixels[: config.training_images]
+    validation = pixels[len(pixels) - config.validation_images :]
+    return Images(config.dataset, _on(device, training), _on(device, validation))
+
+
+def _on(device: torch.device, pixels: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+    return torch.from_numpy(np.array(pixels)).to(device)

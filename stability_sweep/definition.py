@@ -1,0 +1,269 @@
+"""Study definitions: everything that decides a study's results, read from TOML, validated, frozen, fingerprinted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from typing_extensions import Self
+
+from stability_sweep.configs import (
+    SMALLEST_SAFE_BATCH,
+    DataConfig,
+    OutcomeConfig,
+    RHVAEConfig,
+    TrainingConfig,
+    TrainingSettings,
+    TrialConfig,
+)
+from stability_sweep.definition_errors import describe_validation_error
+from stability_sweep.errors import DefinitionError
+from stability_sweep.search_space import Dimension, Frozen, Point, Value, complete_search_space
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+CORE_DIMENSIONS = ("learning_rate", "batch_size", "clip_norm")
+"""The dimensions that every study has, by their short names."""
+
+_STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+class SamplerConfig(Frozen):
+    """How points are chosen: the table ``[sampler]``."""
+
+    name: Literal["random", "qmc", "tpe", "grid"] = "qmc"
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    """Seed of the points; the study's seed if absent."""
+    grid_levels: int = Field(default=5, ge=2)
+    """Values per range for the grid sampler; choices are all taken."""
+
+
+class BudgetConfig(Frozen):
+    """How much is run: the table ``[budget]``. Only `repeats` is part of the fingerprint."""
+
+    trials: int = Field(default=100, ge=1)
+    """Trials of the whole study, whatever their outcome, over all workers and sessions."""
+    repeats: int = Field(default=1, ge=1)
+    """Trials (each with a seed of its own) at every sampled point."""
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    """A session of `run` or `worker` ends after this time."""
+
+
+class StudyDefinition(Frozen):
+    """A whole study. Immutable once the study exists; it travels to the workers through the database."""
+
+    name: str
+    description: str = ""
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    allow_small_batches: bool = False
+    search_space: dict[str, Dimension] = Field(default_factory=dict, validate_default=True)
+    sampler: SamplerConfig = SamplerConfig()
+    budget: BudgetConfig = BudgetConfig()
+    training: TrainingSettings
+    model: RHVAEConfig = RHVAEConfig()
+    data: DataConfig = DataConfig()
+    outcome: OutcomeConfig = OutcomeConfig()
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if not _STUDY_NAME.fullmatch(name):
+            raise ValueError(
+                f"a study name is 1 to 100 letters, digits, '.', '_' or '-' and starts with a letter or digit, "
+                f"got {name!r}"
+            )
+        return name
+
+    @field_validator("search_space", mode="before")
+    @classmethod
+    def _complete_search_space(cls, raw: Any) -> Any:
+        return complete_search_space(raw)
+
+    @model_validator(mode="after")
+    def _check_dimensions(self) -> Self:
+        for name, dimension in self.search_space.items():
+            try:
+                split_dimension(name)
+            except ValueError as error:
+                raise ValueError(f"search_space.{name}: {error}") from None
+            for key, value in dimension.extremes().items():
+                try:
+                    self._check_value(name, value)
+                except ValueError as error:
+                    raise ValueError(f"search_space.{name}.{key}: {error}") from None
+        return self
+
+    def _check_value(self, name: str, value: Value) -> None:
+        try:
+            # The other dimensions get values that are surely allowed: each answers for itself.
+            config = self.at({"learning_rate": 1.0, "batch_size": 1, name: value})
+        except ValidationError as error:
+            raise ValueError(describe_validation_error(error, TrialConfig)[0].text) from None
+        if name != "batch_size":
+            return
+        config.training.horizon(self.data.training_images)
+        if config.training.batch_size < SMALLEST_SAFE_BATCH and not self.allow_small_batches:
+            raise ValueError(
+                f"batch sizes start at {SMALLEST_SAFE_BATCH}, got {value}, because the RHVAE's metric is a sum over "
+                f"the batch and fewer images leave it mostly regularization; to try it all the same, put "
+                f"allow_small_batches = true at the top of the definition"
+            )
+
+    @model_validator(mode="after")
+    def _check_grid(self) -> Self:
+        size = self.grid_size * self.budget.repeats
+        if self.sampler.name == "grid" and self.budget.trials > size:
+            raise ValueError(
+                f"budget.trials: this grid has {self.grid_size} points x {self.budget.repeats} repeats = {size} "
+                f"trials, got {self.budget.trials}; lower it or raise sampler.grid_levels"
+            )
+        return self
+
+    @property
+    def grid_size(self) -> int:
+        """Number of points if the search space were a grid."""
+        size = 1
+        for dimension in self.search_space.values():
+            size *= len(dimension.grid(self.sampler.grid_levels))
+        return size
+
+    @property
+    def sampler_seed(self) -> int:
+        """Seed of the points."""
+        return self.sampler.seed if self.sampler.seed is not None else self.seed % 2**32
+
+    @property
+    def fingerprint(self) -> str:
+        """SHA-256 of the canonical JSON of everything that decides what a trial's result means.
+
+        The description and the size of the budget are left out: a study may be continued with a larger budget.
+        """
+        return hashlib.sha256(_canonical_json(self._identity()).encode()).hexdigest()
+
+    def _identity(self) -> dict[str, Any]:
+        return self.model_dump(
+            mode="json", exclude={"description": True, "budget": {"trials", "timeout_seconds"}}
+        )
+
+    def to_json(self) -> str:
+        """The whole definition as canonical JSON; `from_json` reads it back."""
+        return _canonical_json(self.model_dump(mode="json"))
+
+    @classmethod
+    def from_json(cls, text: str) -> StudyDefinition:
+        """Read a definition back from the database.
+
+        Raises:
+            DefinitionError: if this version of the program does not understand it.
+        """
+        return _validate(cls, text, source="stored definition")
+
+    def at(self, point: Point) -> TrialConfig:
+        """The settings of the trial at a point.
+
+        Raises:
+            pydantic.ValidationError: if a value is not allowed.
+            ValueError: if a dimension is not the path of a setting.
+        """
+        sections: dict[str, dict[str, Any]] = {
+            "training": self.training.model_dump(),
+            "model": self.model.model_dump(),
+        }
+        for name, value in point.items():
+            section, field = split_dimension(name)
+            sections[section][field] = value
+        return TrialConfig(
+            training=TrainingConfig(**sections["training"]),
+            model=RHVAEConfig(**sections["model"]),
+            data=self.data,
+            outcome=self.outcome,
+        )
+
+    def on(self, dataset: Literal["mnist", "digits"]) -> StudyDefinition:
+        """The definition with the data set that the study really uses (see `DataConfig.fallback`).
+
+        Raises:
+            DefinitionError: if that data set is too small for the definition.
+        """
+        if dataset == self.data.dataset:
+            return self
+        try:
+            return StudyDefinition(**{**dict(self), "data": self.data.on(dataset)})
+        except ValidationError as error:
+            mistake = describe_validation_error(error, StudyDefinition)[0].line
+            raise DefinitionError(f"study {self.name!r} does not fit the {dataset} data set: {mistake}") from error
+
+    def differences(self, other: StudyDefinition) -> list[str]:
+        """One line for every setting in which two definitions differ, ``key: mine -> theirs``."""
+        mine, theirs = _flatten(self._identity()), _flatten(other._identity())
+        keys = sorted(mine.keys() | theirs.keys())
+        return [
+            f"{key}: {mine.get(key, 'absent')} -> {theirs.get(key, 'absent')}"
+            for key in keys
+            if mine.get(key) != theirs.get(key)
+        ]
+
+
+def split_dimension(name: str) -> tuple[str, str]:
+    """Section and field of a dimension: ``learning_rate`` is short for ``training.learning_rate``.
+
+    Raises:
+        ValueError: if no such setting exists.
+    """
+    path = f"training.{name}" if name in CORE_DIMENSIONS else name
+    section, _, field = path.partition(".")
+    fields = {"training": TrainingConfig.model_fields, "model": RHVAEConfig.model_fields}
+    if section not in fields or field not in fields[section] or field in CORE_DIMENSIONS and path == name:
+        known = [*CORE_DIMENSIONS, *(f"model.{f}" for f in RHVAEConfig.model_fields),
+                 *(f"training.{f}" for f in TrainingSettings.model_fields)]  # fmt: skip
+        raise ValueError(f"no such dimension; allowed: {', '.join(known)}")
+    return section, field
+
+
+def load_definition(path: Path) -> StudyDefinition:
+    """Read a TOML file; the study takes the file's name if the definition gives none.
+
+    Raises:
+        DefinitionError: if the file cannot be read, is no TOML, or holds what is not allowed. The message has one
+            line per mistake, each with the file, the key and what is allowed.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DefinitionError(f"{path}: cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DefinitionError(f"{path}: expected a TOML file in UTF-8, got other bytes") from error
+    except tomllib.TOMLDecodeError as error:
+        raise DefinitionError(f"{path}: not valid TOML: {error}") from error
+    raw.setdefault("name", path.stem)
+    # Through JSON, so that a definition means the same whether it comes from a file or from the database.
+    return _validate(StudyDefinition, json.dumps(raw, default=str), source=str(path))
+
+
+def _validate(cls: type[StudyDefinition], text: str, *, source: str) -> StudyDefinition:
+    try:
+        return cls.model_validate_json(text)
+    except ValidationError as error:
+        lines = [f"{source}: {mistake.line}" for mistake in describe_validation_error(error, cls)]
+        raise DefinitionError("\n".join(lines)) from error
+
+
+def _canonical_json(value: Any) -> str:
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
+    if isinstance(value, dict):
+        flat: dict[str, str] = {}
+        for key, item in value.items():
+            flat.update(_flatten(item, f"{prefix}.{key}" if prefix else key))
+        return flat
+    return {prefix: json.dumps(value)}

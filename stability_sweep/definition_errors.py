@@ -1,0 +1,89 @@
+"""Turns pydantic's errors into one line per mistake: the key, what is allowed, what came."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+_UNION_TAGS = frozenset({"range", "choices", "int", "float", "str", "bool"})
+
+_EXPECTED = {
+    "int_type": "expected a whole number",
+    "int_from_float": "expected a whole number",
+    "float_type": "expected a number",
+    "string_type": "expected a text in quotes",
+    "bool_type": "expected true or false",
+    "tuple_type": "expected a list",
+    "dict_type": "expected a table",
+    "model_type": "expected a table",
+    "finite_number": "expected a finite number",
+}
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One thing wrong with a definition."""
+
+    key: str
+    text: str
+
+    @property
+    def line(self) -> str:
+        """Key and text, ready for a message."""
+        return f"{self.key}: {self.text}" if self.key else self.text
+
+
+def describe_validation_error(error: ValidationError, model: type[BaseModel]) -> list[Mistake]:
+    """One `Mistake` per wrong key, in the order of the definition.
+
+    Args:
+        error: what pydantic raised.
+        model: the class that was validated; it tells which keys are allowed.
+    """
+    mistakes: dict[str, Mistake] = {}
+    for detail in error.errors():
+        location = [part for part in detail["loc"] if part not in _UNION_TAGS]
+        key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
+        # The members of a union each complain about the same value: the first says enough.
+        mistakes.setdefault(key, Mistake(key, _describe(detail, location, model)))
+    return list(mistakes.values())
+
+
+def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
+    kind, message, value = detail["type"], detail["msg"], detail["input"]
+    if kind == "extra_forbidden":
+        return _unknown_key(detail["loc"], model)
+    if kind == "missing":
+        return "missing; this key has no default"
+    if kind == "value_error":
+        return message.removeprefix("Value error, ")
+    if kind == "literal_error":
+        return f"expected one of {detail['ctx']['expected'].replace(' or ', ', ')}, got {value!r}"
+    if "int" in detail["loc"]:  # the first member of `int | float`
+        return f"expected a finite number, got {value!r}"
+    return f"{_EXPECTED.get(kind, message.replace('Input should be', 'must be'))}, got {value!r}"
+
+
+def _unknown_key(location: tuple[Any, ...], model: type[BaseModel]) -> str:
+    *parents, name = location
+    allowed = _allowed_keys(parents, model)
+    close = difflib.get_close_matches(str(name), allowed, n=1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    return f"unknown key; {hint}allowed: {', '.join(allowed)}"
+
+
+def _allowed_keys(parents: list[Any], model: type[BaseModel]) -> list[str]:
+    # Imported here: the search space's own errors are described by this module.
+    from stability_sweep.search_space import Choices, Range
+
+    if parents and parents[0] == "search_space":
+        return list(Choices.model_fields if parents[-1] == "choices" else Range.model_fields)
+    for parent in parents:
+        annotation = model.model_fields[str(parent)].annotation
+        assert isinstance(annotation, type)
+        assert issubclass(annotation, BaseModel)
+        model = annotation
+    return list(model.model_fields)

@@ -1,0 +1,29 @@
+"""Errors that a user can act on.
+
+Every message says what was expected, what came, and what to do, in one line. The command line turns each of
+these into that line and exit code 2; anything else is a bug of ours and keeps its traceback.
+"""
+
+
+class StabilitySweepError(Exception):
+    """Base class of all errors caused by input, files or servers rather than by a bug."""
+
+
+class DefinitionError(StabilitySweepError):
+    """A study definition that cannot be read, or whose content is not allowed."""
+
+
+class DataError(StabilitySweepError):
+    """A data set that is missing, corrupt or too small for the definition."""
+
+
+class StorageError(StabilitySweepError):
+    """A database that cannot be opened, reached, written to, or that has another schema version."""
+
+
+class StudyError(StabilitySweepError):
+    """A study that does not exist, has no results yet, or exists with another definition."""
+
+
+class OutputError(StabilitySweepError):
+    """A report or an export that cannot be written; an older file in its place is left untouched."""

@@ -1,0 +1,84 @@
+"""The generalized leapfrog integrator of the RHVAE, with tempering.
+
+It follows the Hamiltonian H(z, ρ) = U(z) + ½ρᵀG⁻¹(z)ρ + ½ log det G(z) with U(z) = −log p(x|z) − log p(z), where ∂_z
+holds ρ, μ and M fixed (arXiv:2010.11518, section 3). As in pythae, G⁻¹ stays at the old position in the position
+update, and the first half step and the position update are constants for backpropagation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from stability_sweep.models.metric import LocalMetric, RiemannianMetric
+
+FIXED_POINT_ITERATIONS = 3
+
+
+@dataclass(frozen=True)
+class Potential:
+    """The potential at B positions."""
+
+    log_likelihood: Tensor
+    """log p(x|z), (B,)."""
+    gradient: Tensor
+    """∂_zU, (B, d)."""
+
+
+@dataclass(frozen=True)
+class PhasePoint:
+    """Position and momentum with everything that was evaluated there."""
+
+    position: Tensor
+    """z, (B, d)."""
+    momentum: Tensor
+    """ρ, (B, d)."""
+    potential: Potential
+    metric: LocalMetric
+
+
+def integrate(
+    start: PhasePoint,
+    metric: RiemannianMetric,
+    potential: Callable[[Tensor], Potential],
+    *,
+    steps: int,
+    step_size: float,
+    beta_zero: Tensor,
+) -> PhasePoint:
+    """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants."""
+    state = start
+    half = 0.5 * step_size
+    for ratio in _tempering_ratios(steps, beta_zero):
+        with torch.no_grad():
+            kick, drift = _half_kick_and_drift(state, metric, step_size)
+        momentum = state.momentum - kick
+        position = state.position + drift
+        here, local = potential(position), metric.at(position)
+        gradient = here.gradient + metric.position_gradient(position, momentum, local)
+        momentum = ratio * (momentum - half * gradient)
+        state = PhasePoint(position, momentum, here, local)
+    return state
+
+
+def _half_kick_and_drift(state: PhasePoint, metric: RiemannianMetric, step_size: float) -> tuple[Tensor, Tensor]:
+    """Solve ρ½ = ρ − ε/2 ∂_zH(z, ρ½) by fixed-point iteration; return ρ − ρ½ and ε G⁻¹(z) ρ½."""
+    position, local = state.position, state.metric
+    kick = torch.zeros_like(position)
+    for _ in range(FIXED_POINT_ITERATIONS):
+        gradient = state.potential.gradient + metric.position_gradient(position, state.momentum - kick, local)
+        kick = 0.5 * step_size * gradient
+    return kick, step_size * local.velocity(state.momentum - kick)
+
+
+def _tempering_ratios(steps: int, beta_zero: Tensor) -> Iterator[Tensor]:
+    """√β_{k−1}/√β_k for k = 1..K, with 1/√β_k = (1 − 1/β₀)(k/K)² + 1/β₀."""
+    inverse = 1 / beta_zero
+    previous = beta_zero
+    for k in range(1, steps + 1):
+        current = 1 / ((1 - inverse) * (k / steps) ** 2 + inverse)
+        yield previous / current
+        previous = current

@@ -1,0 +1,100 @@
+"""The default networks of the RHVAE: one hidden layer each.
+
+Layer sizes and parameter names are pythae's, so that weights can be exchanged with it by name.
+
+Shapes: B batch, D pixels, d latent dimension.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from stability_sweep.models.likelihood import LIKELIHOODS
+
+ENCODER_UNITS = 512
+DECODER_UNITS = 512
+METRIC_UNITS = 400
+
+
+def _hidden(inputs: int, units: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, units), nn.ReLU())
+
+
+class MLPEncoder(nn.Module):
+    """Images to the mean and the log-variance of the approximate posterior."""
+
+    def __init__(self, pixels: int, latent_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(_hidden(pixels, ENCODER_UNITS))
+        self.embedding = nn.Linear(ENCODER_UNITS, latent_dim)
+        self.log_var = nn.Linear(ENCODER_UNITS, latent_dim)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (B, D) to μ and log σ², both (B, d)."""
+        hidden = self.layers(images)
+        return self.embedding(hidden), self.log_var(hidden)
+
+
+class MLPMetric(nn.Module):
+    """Images to the factors L of the metric's matrices: lower triangular, exp on the diagonal."""
+
+    _places: Tensor
+
+    def __init__(self, pixels: int, latent_dim: int) -> None:
+        super().__init__()
+        self.layers = _hidden(pixels, METRIC_UNITS)
+        self.diag = nn.Linear(METRIC_UNITS, latent_dim)
+        self.lower = nn.Linear(METRIC_UNITS, latent_dim * (latent_dim - 1) // 2)
+        # Where each entry of L comes from in (diagonal, lower part, zero) laid side by side.
+        places = torch.full((latent_dim, latent_dim), latent_dim * (latent_dim + 1) // 2)
+        places.fill_diagonal_(0)
+        places += torch.diag(torch.arange(latent_dim))
+        rows, columns = torch.tril_indices(latent_dim, latent_dim, offset=-1)
+        places[rows, columns] = latent_dim + torch.arange(len(rows))
+        self.register_buffer("_places", places.flatten(), persistent=False)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, D) to L, (B, d, d)."""
+        hidden = self.layers(images)
+        diagonal = self.diag(hidden).exp()
+        entries = torch.cat([diagonal, self.lower(hidden), torch.zeros_like(diagonal[:, :1])], dim=1)
+        return entries.index_select(1, self._places).unflatten(1, (diagonal.shape[1], diagonal.shape[1]))
+
+
+class Decoded(NamedTuple):
+    """A decoder's answer at latent positions z."""
+
+    log_likelihood: Tensor
+    """log p(x|z), (B,), without the constants that pythae drops."""
+    gradient: Tensor
+    """∂_z of −log p(x|z), (B, d), itself differentiable."""
+
+
+class MLPDecoder(nn.Module):
+    """Latent positions to pixels, with the gradient of the likelihood in closed form.
+
+    For one hidden layer the gradient is two more matrix products. Written as an ordinary forward expression it costs
+    one backward pass, where differentiating the decoder twice would cost several.
+    """
+
+    def __init__(self, pixels: int, latent_dim: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            _hidden(latent_dim, DECODER_UNITS), nn.Sequential(nn.Linear(DECODER_UNITS, pixels), nn.Sigmoid())
+        )
+
+    def forward(self, latent: Tensor) -> Tensor:
+        """Map z (B, d) to the reconstruction (B, D)."""
+        return self.layers(latent)  # type: ignore[no-any-return]
+
+    def decode(self, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
+        """log p(x|z) and its gradient for z (B, d) and x (B, D); `reconstruction_loss` is ``mse`` or ``bce``."""
+        (first, _), (second, _) = self.layers
+        hidden = torch.relu(first(latent))
+        reconstruction = torch.sigmoid(second(hidden))
+        log_likelihood, logit_gradient = LIKELIHOODS[reconstruction_loss](reconstruction, images)
+        hidden_gradient = (logit_gradient @ second.weight) * (hidden > 0)
+        return Decoded(log_likelihood, hidden_gradient @ first.weight)

@@ -1,0 +1,214 @@
+"""One training run, stopped in the very step in which a loss or a gradient is not finite."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from stability_sweep.configs import OutcomeConfig, TrialConfig
+from stability_sweep.data.images import Images
+from stability_sweep.models import RHVAE, TrainableModel
+from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult, judge_finite_run
+from stability_sweep.training.schedule import LearningRateSchedule, build_optimizer
+from stability_sweep.training.seeds import TrialSeeds
+
+VALIDATION_BATCH_IMAGES = 250
+"""Evaluation does not couple images, so this only bounds memory."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run is, after a finite step."""
+
+    step: int
+    horizon: int
+    loss: float
+
+
+@dataclass(frozen=True)
+class TrainingRun:
+    """A finished run: its result, and its loss at every step."""
+
+    result: TrialResult
+    losses: NDArray[np.float64]
+    """(steps,); the last may be NaN or infinite."""
+
+
+class StopTrainingError(Exception):
+    """Raised by an observer to end a run without a result: the trial goes back to the queue."""
+
+
+def train(
+    config: TrialConfig,
+    images: Images,
+    *,
+    seed: int,
+    on_step: Callable[[Progress], None] | None = None,
+) -> TrainingRun:
+    """Train one model from its seed to its horizon, or to the step in which it diverges.
+
+    Args:
+        config: the trial's settings.
+        images: the data set; training happens on its device.
+        seed: decides initialization, data order and noise. Equal settings, seed, device, thread count and torch
+            version give equal losses at every step.
+        on_step: called after every finite step; it may raise `StopTrainingError`.
+
+    Raises:
+        ValueError: if the settings ask for more images per step than there are.
+    """
+    return _Trainer(config, images, seed).run(on_step or (lambda progress: None))
+
+
+class _Trainer:
+    def __init__(self, config: TrialConfig, images: Images, seed: int) -> None:
+        self.config = config
+        self.images = images
+        self.seed = seed
+        self.seeds = TrialSeeds.of(seed)
+        device = images.training.device
+        self.model: RHVAE = build_model(config, self.seeds.initialization).to(device)
+        self.horizon = config.training.horizon(len(images.training))
+        self.optimizer = build_optimizer(self.model, config.training)
+        self.schedule = LearningRateSchedule(config.training, self.horizon)
+        self.noise = torch.Generator(device).manual_seed(self.seeds.noise)
+        self.batches = _batches(images.training, config.training.batch_size, self.seeds.order)
+        self.losses: list[float] = []
+
+    def run(self, on_step: Callable[[Progress], None]) -> TrainingRun:
+        started = time.perf_counter()
+        self.model.train()
+        signal = None
+        for step in range(1, self.horizon + 1):
+            signal = self._step(step)
+            if signal is not None:
+                break
+            on_step(Progress(step, self.horizon, self.losses[-1]))
+        validation_loss = None if signal is not None else self._validate()
+        losses = np.array(self.losses)
+        result = _judge(
+            losses,
+            signal,
+            self.config.outcome,
+            seed=self.seed,
+            horizon=self.horizon,
+            validation_loss=validation_loss,
+            wall_seconds=time.perf_counter() - started,
+        )
+        return TrainingRun(result, losses)
+
+    def _step(self, step: int) -> Signal | None:
+        """One optimizer step; if a loss or the gradient is not finite, the weights stay as they were."""
+        accumulation = self.config.training.accumulation_steps
+        self.optimizer.zero_grad(set_to_none=True)
+        total = 0.0
+        for _ in range(accumulation):
+            loss = self.model.loss(next(self.batches), generator=self.noise) / accumulation
+            total += loss.item()
+            if not math.isfinite(total):
+                break
+            loss.backward()  # type: ignore[no-untyped-call]
+        self.losses.append(total)
+        if signal := Signal.of_loss(total):
+            return signal
+        norm = gradient_norm(self.model)
+        if signal := Signal.of_gradient(norm):
+            return signal
+        scale_gradient(self.model, norm, self.config.training.clip_norm)
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.schedule.rate(step)
+        self.optimizer.step()
+        self.schedule.observe(total)
+        return None
+
+    def _validate(self) -> float:
+        """Mean loss over the validation images, with noise that depends on the seed alone."""
+        noise = torch.Generator(self.images.validation.device).manual_seed(self.seeds.validation)
+        self.model.eval()
+        with torch.no_grad():
+            losses = [
+                self.model.loss_per_image(batch, generator=noise)
+                for batch in self.images.validation.split(VALIDATION_BATCH_IMAGES)
+            ]
+        return torch.cat(losses).double().mean().item()
+
+
+def build_model(config: TrialConfig, seed: int) -> RHVAE:
+    """A freshly initialized model; the global random state is left as it was."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        model = RHVAE(config.model)
+    assert isinstance(model, TrainableModel)
+    return model
+
+
+def gradient_norm(model: nn.Module) -> float:
+    """L2 norm of the whole gradient: NaN or infinite only if the gradient itself is.
+
+    The square of a large finite gradient can overflow in float32; then the norm is taken again in float64.
+    """
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    norm = torch.nn.utils.get_total_norm(gradients).item()
+    if math.isinf(norm):
+        norm = torch.nn.utils.get_total_norm([gradient.double() for gradient in gradients]).item()
+    return norm
+
+
+def scale_gradient(model: nn.Module, norm: float, clip_norm: float) -> None:
+    """Clip by norm, with torch's own formula: multiply by clip_norm / (norm + 1e-6) if that is below 1."""
+    if math.isinf(clip_norm):
+        return
+    factor = clip_norm / (norm + 1e-6)
+    if factor < 1.0:
+        gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+        torch._foreach_mul_(gradients, factor)
+
+
+def _batches(images: Tensor, size: int, seed: int) -> Iterator[Tensor]:
+    """Endless full batches; a new permutation for every pass, the incomplete rest of a pass is dropped."""
+    generator = torch.Generator().manual_seed(seed)
+    while True:
+        order = torch.randperm(len(images), generator=generator).to(images.device)
+        for start in range(0, len(images) - size + 1, size):
+            yield images[order[start : start + size]]
+
+
+def _judge(
+    losses: NDArray[np.float64],
+    signal: Signal | None,
+    rules: OutcomeConfig,
+    *,
+    seed: int,
+    horizon: int,
+    validation_loss: float | None,
+    wall_seconds: float,
+) -> TrialResult:
+    first, finite = float(losses[0]), losses[np.isfinite(losses)]
+    if signal is None:
+        window = max(1, min(rules.window_steps, horizon // 10))
+        final = float(np.median(losses[-window:]))
+        outcome = judge_finite_run(
+            first, final, stalled_below=rules.stalled_below, exploded_above=rules.exploded_above
+        )
+    else:
+        final, outcome = float(losses[-1]), Outcome.DIVERGED
+    return TrialResult(
+        seed=seed,
+        outcome=outcome,
+        horizon=horizon,
+        steps=len(losses),
+        divergence=None if signal is None else Divergence(step=len(losses), signal=signal),
+        first_loss=first,
+        final_loss=final,
+        best_loss=float(finite.min()) if len(finite) else None,
+        max_loss=None if np.isnan(losses).all() else float(np.nanmax(losses)),
+        validation_loss=validation_loss,
+        wall_seconds=wall_seconds,
+    )
