@@ -149,9 +149,7 @@ class StudyDefinition(Frozen):
         return hashlib.sha256(_canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
-        return self.model_dump(
-            mode="json", exclude={"description": True, "budget": {"trials", "timeout_seconds"}}
-        )
+        return self.model_dump(mode="json", exclude={"description": True, "budget": {"trials", "timeout_seconds"}})
 
     def to_json(self) -> str:
         """The whole definition as canonical JSON; `from_json` reads it back."""
@@ -221,7 +219,7 @@ def split_dimension(name: str) -> tuple[str, str]:
     path = f"training.{name}" if name in CORE_DIMENSIONS else name
     section, _, field = path.partition(".")
     fields = {"training": TrainingConfig.model_fields, "model": RHVAEConfig.model_fields}
-    if section not in fields or field not in fields[section] or field in CORE_DIMENSIONS and path == name:
+    if section not in fields or field not in fields[section] or (field in CORE_DIMENSIONS and path == name):
         known = [*CORE_DIMENSIONS, *(f"model.{f}" for f in RHVAEConfig.model_fields),
                  *(f"training.{f}" for f in TrainingSettings.model_fields)]  # fmt: skip
         raise ValueError(f"no such dimension; allowed: {', '.join(known)}")

@@ -53,7 +53,7 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
 
 
 def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
-    kind, message, value = detail["type"], detail["msg"], detail["input"]
+    kind, message, value = detail["type"], str(detail["msg"]), detail["input"]
     if kind == "extra_forbidden":
         return _unknown_key(detail["loc"], model)
     if kind == "missing":

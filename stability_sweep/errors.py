@@ -8,6 +8,9 @@ these into that line and exit code 2; anything else is a bug of ours and keeps i
 class StabilitySweepError(Exception):
     """Base class of all errors caused by input, files or servers rather than by a bug."""
 
+    exit_code = 2
+    """What the command line exits with."""
+
 
 class DefinitionError(StabilitySweepError):
     """A study definition that cannot be read, or whose content is not allowed."""
@@ -27,3 +30,9 @@ class StudyError(StabilitySweepError):
 
 class OutputError(StabilitySweepError):
     """A report or an export that cannot be written; an older file in its place is left untouched."""
+
+
+class WorkerError(StabilitySweepError):
+    """Workers cannot go on: trial after trial fails, or a worker process died."""
+
+    exit_code = 1

@@ -103,9 +103,7 @@ class TrialResult:
             raise ValueError(f"diverged at step {self.divergence.step}, but {self.steps} steps were begun")
 
 
-def judge_finite_run(
-    first_loss: float, final_loss: float, *, stalled_below: float, exploded_above: float
-) -> Outcome:
+def judge_finite_run(first_loss: float, final_loss: float, *, stalled_below: float, exploded_above: float) -> Outcome:
     """Judge a run that stayed finite to its horizon.
 
     The gain is ``(first_loss - final_loss) / |first_loss|``; dividing by the magnitude keeps the sign right for

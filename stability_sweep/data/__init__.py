@@ -1,5 +1,5 @@
 """The images that trials train on."""
 
-from stability_sweep.data.images import Images, available_dataset, load_images
+from stability_sweep.data.images import FALLBACK_NOTICE, Images, available_dataset, load_images
 
-__all__ = ["Images", "available_dataset", "load_images"]
+__all__ = ["FALLBACK_NOTICE", "Images", "available_dataset", "load_images"]

@@ -26,25 +26,28 @@ class Images:
     """(V, 784), disjoint from the training images."""
 
 
-def available_dataset(config: DataConfig, data_dir: Path | None) -> tuple[Literal["mnist", "digits"], str | None]:
-    """The data set that a new study will use on this machine, and a notice if it is not the one it asked for.
+FALLBACK_NOTICE = (
+    "MNIST was not to be had when this study began, so it trains on scikit-learn's embedded digits instead "
+    "(1,797 images, upsampled from 8x8). Its map is not MNIST's."
+)
+
+
+def available_dataset(config: DataConfig, data_dir: Path | None) -> Literal["mnist", "digits"]:
+    """The data set that a new study will use on this machine: the one it asks for, or its fallback.
 
     Raises:
         DataError: if MNIST is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
             file is never a reason to fall back silently).
     """
     if config.dataset == "digits":
-        return "digits", None
+        return "digits"
     try:
         training_images(data_dir)
-    except MissingDataError as error:
+    except MissingDataError:
         if config.fallback is None:
             raise
-        return config.fallback, (
-            f"MNIST is not to be had ({str(error).split('; ways out')[0]}), so this study uses scikit-learn's embedded "
-            f"digits instead: 1,797 images, upsampled from 8x8. Its map is not MNIST's."
-        )
-    return "mnist", None
+        return config.fallback
+    return "mnist"
 
 
 def load_images(config: DataConfig, data_dir: Path | None, device: torch.device) -> Images:
@@ -62,5 +65,5 @@ def load_images(config: DataConfig, data_dir: Path | None, device: torch.device)
     return Images(config.dataset, _on(device, training), _on(device, validation))
 
 
-def _on(device: torch.device, pixels: np.ndarray) -> Tensor:  # type: ignore[type-arg]
+def _on(device: torch.device, pixels: np.ndarray) -> Tensor:
     return torch.from_numpy(np.array(pixels)).to(device)

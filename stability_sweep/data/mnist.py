@@ -42,7 +42,7 @@ MIRRORS = (
 
 FOUR_WAYS_OUT = (
     "(1) connect to the internet and run `stability-sweep data fetch`, (2) pass --data-dir FOLDER with the MNIST "
-    f"files, (3) set {DATA_VARIABLE}=FOLDER, (4) put dataset = \"digits\" into the definition's [data] table, which "
+    f'files, (3) set {DATA_VARIABLE}=FOLDER, (4) put dataset = "digits" into the definition\'s [data] table, which '
     "needs no download"
 )
 
@@ -176,6 +176,5 @@ def fetch(name: str, *, mirrors: Sequence[str] = MIRRORS, timeout_seconds: float
         finally:
             unchecked.unlink(missing_ok=True)
     raise MissingDataError(
-        f"MNIST is not on this machine and could not be downloaded ({'; '.join(reasons)}); "
-        f"ways out: {FOUR_WAYS_OUT}"
+        f"MNIST is not on this machine and could not be downloaded ({'; '.join(reasons)}); ways out: {FOUR_WAYS_OUT}"
     )

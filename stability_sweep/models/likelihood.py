@@ -27,9 +27,9 @@ def gaussian(reconstruction: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
 
 def bernoulli(reconstruction: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
     """log p = Σ x log x̂ + (1 − x) log(1 − x̂), independent Bernoulli pixels (``bce``)."""
-    log_likelihood = _BernoulliLogLikelihood.apply(reconstruction, images).sum(dim=-1)
-    slope = _BernoulliSlope.apply(reconstruction, images)
-    return log_likelihood, slope * (1 - reconstruction) * reconstruction
+    log_likelihood: Tensor = _BernoulliLogLikelihood.apply(reconstruction, images)  # type: ignore[no-untyped-call]
+    slope: Tensor = _BernoulliSlope.apply(reconstruction, images)  # type: ignore[no-untyped-call]
+    return log_likelihood.sum(dim=-1), slope * (1 - reconstruction) * reconstruction
 
 
 class _BernoulliLogLikelihood(torch.autograd.Function):

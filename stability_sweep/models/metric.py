@@ -32,9 +32,7 @@ class LocalMetric:
 
     def detach(self) -> LocalMetric:
         """The same numbers, constant for backpropagation."""
-        return LocalMetric(
-            self.weights.detach(), self.inverse.detach(), self.tensor.detach(), self.log_det.detach()
-        )
+        return LocalMetric(self.weights.detach(), self.inverse.detach(), self.tensor.detach(), self.log_det.detach())
 
     def squared_norm(self, momentum: Tensor) -> Tensor:
         """ρᵀG⁻¹ρ, (B,), for ρ (B, d)."""
@@ -67,11 +65,11 @@ class RiemannianMetric:
 
     def at(self, position: Tensor) -> LocalMetric:
         """Evaluate the metric at z, (B, d)."""
-        distances = SquaredDistances.apply(position, self.centroids)
+        distances = squared_distances(position, self.centroids)
         weights = torch.exp(-distances / self.temperature.square())
         identity = pack(torch.eye(position.shape[-1], dtype=position.dtype, device=position.device))
         inverse = unpack(weights @ self.packed + self.regularization * identity, position.shape[-1])
-        tensor, log_det = InverseAndLogDet.apply(inverse)
+        tensor, log_det = inverse_and_log_det(inverse)
         return LocalMetric(weights, inverse, tensor, log_det)
 
     def position_gradient(self, position: Tensor, momentum: Tensor, local: LocalMetric) -> Tensor:
@@ -86,9 +84,21 @@ class RiemannianMetric:
         return moment / self.temperature.square()
 
 
-class SquaredDistances(torch.autograd.Function):
-    """‖z_b − μ_j‖² for all pairs, from differences: the expansion with ‖z‖² would lose small distances."""
+def squared_distances(position: Tensor, centroids: Tensor) -> Tensor:
+    """‖z_b − μ_j‖² for all pairs, (B, N), from differences: the expansion with ‖z‖² would lose small distances."""
+    return _SquaredDistances.apply(position, centroids)  # type: ignore[no-untyped-call, no-any-return]
 
+
+def inverse_and_log_det(matrices: Tensor) -> tuple[Tensor, Tensor]:
+    """S⁻¹ and log det S⁻¹ of symmetric positive definite matrices (B, d, d), from one Cholesky factorisation.
+
+    Where the factorisation refuses (S is not finite, or not positive definite in this precision), both are NaN: a
+    divergence, not a crash.
+    """
+    return _InverseAndLogDet.apply(matrices)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _SquaredDistances(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, position: Tensor, centroids: Tensor) -> Tensor:
         ctx.save_for_backward(position, centroids)
@@ -103,13 +113,7 @@ class SquaredDistances(torch.autograd.Function):
         return 2 * of_position, 2 * of_centroids
 
 
-class InverseAndLogDet(torch.autograd.Function):
-    """S⁻¹ and log det S⁻¹ of symmetric positive definite matrices (B, d, d), from one Cholesky factorisation.
-
-    Where the factorisation refuses (S is not finite, or not positive definite in this precision), both are NaN: a
-    divergence, not a crash.
-    """
-
+class _InverseAndLogDet(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, matrices: Tensor) -> tuple[Tensor, Tensor]:
         factor, refused = torch.linalg.cholesky_ex(matrices)
@@ -122,7 +126,7 @@ class InverseAndLogDet(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> Tensor:
         of_inverse, of_log_det = gradients
-        (inverse,) = ctx.saved_tensors
+        inverse: Tensor = ctx.saved_tensors[0]
         # d(S⁻¹) = −S⁻¹ dS S⁻¹ and d(log det S⁻¹) = −tr(S⁻¹ dS)
         return -inverse @ of_inverse @ inverse - of_log_det.view(-1, 1, 1) * inverse
 

@@ -61,7 +61,8 @@ class MLPMetric(nn.Module):
         hidden = self.layers(images)
         diagonal = self.diag(hidden).exp()
         entries = torch.cat([diagonal, self.lower(hidden), torch.zeros_like(diagonal[:, :1])], dim=1)
-        return entries.index_select(1, self._places).unflatten(1, (diagonal.shape[1], diagonal.shape[1]))
+        d = diagonal.shape[1]
+        return entries.index_select(1, self._places).view(-1, d, d)
 
 
 class Decoded(NamedTuple):
@@ -90,9 +91,16 @@ class MLPDecoder(nn.Module):
         """Map z (B, d) to the reconstruction (B, D)."""
         return self.layers(latent)  # type: ignore[no-any-return]
 
+    def _linear(self, index: int) -> nn.Linear:
+        block = self.layers[index]
+        assert isinstance(block, nn.Sequential)
+        linear = block[0]
+        assert isinstance(linear, nn.Linear)
+        return linear
+
     def decode(self, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
         """log p(x|z) and its gradient for z (B, d) and x (B, D); `reconstruction_loss` is ``mse`` or ``bce``."""
-        (first, _), (second, _) = self.layers
+        first, second = self._linear(0), self._linear(1)
         hidden = torch.relu(first(latent))
         reconstruction = torch.sigmoid(second(hidden))
         log_likelihood, logit_gradient = LIKELIHOODS[reconstruction_loss](reconstruction, images)

@@ -114,7 +114,7 @@ class _Trainer:
             total += loss.item()
             if not math.isfinite(total):
                 break
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
         self.losses.append(total)
         if signal := Signal.of_loss(total):
             return signal
@@ -135,7 +135,7 @@ class _Trainer:
         with torch.no_grad():
             losses = [
                 self.model.loss_per_image(batch, generator=noise)
-                for batch in self.images.validation.split(VALIDATION_BATCH_IMAGES)
+                for batch in torch.split(self.images.validation, VALIDATION_BATCH_IMAGES)
             ]
         return torch.cat(losses).double().mean().item()
 
@@ -194,9 +194,7 @@ def _judge(
     if signal is None:
         window = max(1, min(rules.window_steps, horizon // 10))
         final = float(np.median(losses[-window:]))
-        outcome = judge_finite_run(
-            first, final, stalled_below=rules.stalled_below, exploded_above=rules.exploded_above
-        )
+        outcome = judge_finite_run(first, final, stalled_below=rules.stalled_below, exploded_above=rules.exploded_above)
     else:
         final, outcome = float(losses[-1]), Outcome.DIVERGED
     return TrialResult(

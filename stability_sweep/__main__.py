@@ -1,0 +1,5 @@
+"""``python -m stability_sweep``."""
+
+from stability_sweep.cli import main
+
+main()

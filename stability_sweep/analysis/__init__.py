@@ -1,0 +1,16 @@
+"""Numbers from a study: tables in, tables out, no drawing."""
+
+from stability_sweep.analysis.axes import Axis, study_axes
+from stability_sweep.analysis.divergence import divergence_by_band, divergence_cells
+from stability_sweep.analysis.frame import study_frame, trial_records
+from stability_sweep.analysis.proportion import Proportion
+
+__all__ = [
+    "Axis",
+    "Proportion",
+    "divergence_by_band",
+    "divergence_cells",
+    "study_axes",
+    "study_frame",
+    "trial_records",
+]

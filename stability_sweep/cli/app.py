@@ -1,0 +1,70 @@
+"""The application: commands, version, and the one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import logging
+import sys
+import warnings
+from typing import Annotated
+
+import typer
+
+from stability_sweep import __version__
+from stability_sweep.cli import data, export, listing, report, run, status, worker
+from stability_sweep.errors import StabilitySweepError
+
+EPILOG = (
+    "Exit codes: 0 done; 1 trials keep failing, a worker died, or a bug (with a traceback); 2 a mistake in the input, "
+    "a file or a server, told in one line; 130 interrupted (run the same command again to go on)."
+)
+
+app = typer.Typer(
+    name="stability-sweep",
+    help="Find out where training diverges: sweep, keep the runs that blow up, and draw the stability map.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run.run)
+app.command("worker")(worker.worker)
+app.command("report")(report.report)
+app.command("status")(status.status)
+app.command("list")(listing.list_studies)
+app.command("export")(export.export)
+app.add_typer(data.app, name="data")
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"stability-sweep {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Entry point of the command line."""
+    _configure_logging()
+    try:
+        app()
+    except StabilitySweepError as error:
+        typer.echo(f"error: {error}", err=True)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:  # the reader of our output has gone, for example `head`
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def _configure_logging() -> None:
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("pooch").setLevel(logging.WARNING)
+    warnings.filterwarnings("ignore", message=".*is experimental.*")

@@ -1,0 +1,31 @@
+"""``stability-sweep list``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from stability_sweep.cli.options import DEFAULT_STORAGE, AsJson, Storage, open_repository
+
+
+def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """List the studies of a database.
+
+    Example:
+
+      stability-sweep list --storage sqlite:///stability-sweep.db
+    """
+    repository = open_repository(storage)
+    summaries = [repository.summary(repository.get_study(name)) for name in repository.study_names()]
+    if as_json:
+        typer.echo(json.dumps([asdict(summary) for summary in summaries]))
+        return
+    width = max([len("study"), *(len(summary.study) for summary in summaries)])
+    typer.echo(f"{'study':<{width}}  finished  budget  running  diverged")
+    for summary in summaries:
+        typer.echo(
+            f"{summary.study:<{width}}  {summary.finished:>8}  {summary.budget:>6}  {summary.running:>7}  "
+            f"{summary.outcomes['diverged']:>8}"
+        )

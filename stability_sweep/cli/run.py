@@ -1,0 +1,109 @@
+"""``stability-sweep run``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stability_sweep.cli.options import (
+    DEFAULT_STORAGE,
+    DataDir,
+    Device,
+    Storage,
+    Threads,
+    Timeout,
+    open_repository,
+    resolve_device,
+    set_threads,
+)
+from stability_sweep.definition import load_definition
+
+if TYPE_CHECKING:
+    import torch
+
+    from stability_sweep.storage import Repository, StoredStudy
+    from stability_sweep.sweep import StopRequest, SweepObserver
+
+
+def run(
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Study definition (TOML).")],
+    storage: Storage = DEFAULT_STORAGE,
+    trials: Annotated[int | None, typer.Option(min=1, help="Budget of the whole study, instead of the file's.")] = None,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes on this machine.")] = 1,
+    report: Annotated[Path | None, typer.Option(help="Where to write the report. [default: reports/NAME.html]")] = None,
+    no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    timeout: Timeout = None,
+) -> None:
+    """Create a study or resume it, run its trials, and write the report.
+
+    Examples:
+
+      stability-sweep run studies/quickstart.toml --workers 2
+
+      stability-sweep run studies/rhvae_mnist.toml --storage postgresql://me@db/sweeps --trials 600
+    """
+    definition = load_definition(file)
+    resolved_device = resolve_device(device)
+    threads = set_threads(threads, workers=workers)
+
+    from stability_sweep.cli.display import watching
+    from stability_sweep.data import FALLBACK_NOTICE
+    from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
+
+    repository = open_repository(storage, create=True)
+    study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
+    if study.dataset != definition.data.dataset:
+        typer.echo(f"notice: {FALLBACK_NOTICE}", err=True)
+    stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
+    with stop.on_signals(), watching(repository.summary(study)) as observer:
+        if workers == 1:
+            _work_here(repository, study, data_dir, resolved_device, stop, observer)
+        else:
+            options = ["--device", device, "--threads", str(threads)]
+            options += ["--data-dir", str(data_dir)] if data_dir else []
+            launch_workers(workers, repository, study, stop, observer, options=options)
+    _tell_end(repository, study, stop)
+    if not no_report:
+        _write_report(repository, study, report or Path("reports") / f"{study.name}.html")
+
+
+def _work_here(
+    repository: Repository,
+    study: StoredStudy,
+    data_dir: Path | None,
+    device: torch.device,
+    stop: StopRequest,
+    observer: SweepObserver,
+) -> None:
+    from stability_sweep.data import load_images
+    from stability_sweep.sweep import Worker
+
+    summary = repository.summary(study)
+    if summary.waiting == 0 and repository.all_granted(study):
+        return  # nothing to do: do not load the data for it
+    images = load_images(study.effective_definition.data, data_dir, device)
+    Worker(repository, study, images, stop, observer).run()
+
+
+def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> None:
+    from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
+
+    summary = repository.summary(study)
+    done = f"{summary.finished} of {summary.budget} trials of study {study.name} have an outcome"
+    if stop.interrupted:
+        typer.echo(f"interrupted: {done}; run the same command again to go on", err=True)
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)
+    typer.echo(f"{done}.", err=True)
+
+
+def _write_report(repository: Repository, study: StoredStudy, path: Path) -> None:
+    from stability_sweep.cli.report import write_study_report
+
+    for sentence in write_study_report(repository, study, path):
+        typer.echo(f"- {sentence}")
+    typer.echo(f"Report: {path}")

@@ -1,0 +1,32 @@
+"""``stability-sweep status``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+
+import typer
+
+from stability_sweep.cli.options import DEFAULT_STORAGE, AsJson, Name, Storage, open_repository
+
+
+def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
+    """Show how far a study is, and who works on it.
+
+    Example:
+
+      stability-sweep status quickstart --json
+    """
+    repository = open_repository(storage)
+    summary = repository.summary(repository.get_study(name))
+    if as_json:
+        typer.echo(json.dumps(asdict(summary)))
+        return
+    typer.echo(f"study     {summary.study}")
+    typer.echo(f"finished  {summary.finished} of {summary.budget}")
+    for outcome, count in summary.outcomes.items():
+        typer.echo(f"  {outcome:<8}{count:>5}")
+    typer.echo(f"running   {summary.running}")
+    typer.echo(f"waiting   {summary.waiting}")
+    for worker in summary.workers:
+        typer.echo(f"  {worker['worker']} runs trial {worker['trial']}")

@@ -1,0 +1,51 @@
+"""``stability-sweep worker``."""
+
+from __future__ import annotations
+
+import typer
+
+from stability_sweep.cli.options import (
+    DEFAULT_STORAGE,
+    DataDir,
+    Device,
+    Name,
+    Storage,
+    Threads,
+    Timeout,
+    open_repository,
+    resolve_device,
+    set_threads,
+)
+
+
+def worker(
+    name: Name,
+    storage: Storage = DEFAULT_STORAGE,
+    data_dir: DataDir = None,
+    device: Device = "auto",
+    threads: Threads = None,
+    timeout: Timeout = None,
+) -> None:
+    """Work on an existing study until its budget is used up; start as many as you like, on any machine.
+
+    The definition comes from the database, so a worker needs nothing but the storage URL and the study's name.
+
+    Example:
+
+      stability-sweep worker quickstart --storage postgresql://me@db/sweeps
+    """
+    from stability_sweep.cli.display import watching
+    from stability_sweep.data import load_images
+    from stability_sweep.sweep import StopRequest, Worker
+    from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
+
+    repository = open_repository(storage)
+    study = repository.get_study(name)
+    set_threads(threads)
+    images = load_images(study.effective_definition.data, data_dir, resolve_device(device))
+    stop = StopRequest(timeout if timeout is not None else study.definition.budget.timeout_seconds)
+    with stop.on_signals(), watching(repository.summary(study)) as observer:
+        finished = Worker(repository, study, images, stop, observer).run()
+    typer.echo(f"this worker finished {finished} trials of study {study.name}", err=True)
+    if stop.interrupted:
+        raise typer.Exit(INTERRUPTED_EXIT_CODE)

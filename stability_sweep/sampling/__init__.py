@@ -1,0 +1,6 @@
+"""How the points of a study are chosen."""
+
+from stability_sweep.sampling.points import suggest_point
+from stability_sweep.sampling.samplers import build_sampler
+
+__all__ = ["build_sampler", "suggest_point"]

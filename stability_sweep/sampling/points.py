@@ -1,0 +1,49 @@
+"""Between Optuna's parameters and our points.
+
+One Optuna parameter per dimension, under the dimension's own name. On a range with "off", a parameter above `high`
+means "off"; choices, and every dimension of a grid, are categorical.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.search_space import OFF, Choices, Point, Range, Value
+
+
+def suggest_point(trial: optuna.Trial, definition: StudyDefinition) -> Point:
+    """The trial's point: what it was given before (a repeat, a trial given back), or what the sampler suggests."""
+    return {
+        name: dimension.decode(_suggest(trial, definition, name, dimension))
+        for name, dimension in definition.search_space.items()
+    }
+
+
+def point_of(params: Mapping[str, Any], definition: StudyDefinition) -> Point:
+    """The point of a finished trial, from its stored Optuna parameters."""
+    return {
+        name: dimension.decode(params[name]) for name, dimension in definition.search_space.items() if name in params
+    }
+
+
+def grid_values(definition: StudyDefinition) -> dict[str, list[Value]]:
+    """The values of every dimension of a grid study, "off" by name (infinity is no JSON)."""
+    return {
+        name: [OFF if value == math.inf else value for value in dimension.grid(definition.sampler.grid_levels)]
+        for name, dimension in definition.search_space.items()
+    }
+
+
+def _suggest(trial: optuna.Trial, definition: StudyDefinition, name: str, dimension: Range | Choices) -> Any:
+    if definition.sampler.name == "grid":
+        return trial.suggest_categorical(name, grid_values(definition)[name])
+    if isinstance(dimension, Choices):
+        return trial.suggest_categorical(name, dimension.choices)
+    if isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share:
+        return trial.suggest_int(name, dimension.low, dimension.high, log=dimension.log)
+    return trial.suggest_float(name, dimension.low, dimension.upper_end, log=dimension.log)

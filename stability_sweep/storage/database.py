@@ -1,0 +1,210 @@
+"""Opening a study database: drivers, checks, first creation, and errors in words."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import filelock
+import optuna
+from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
+from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+
+from stability_sweep.errors import StorageError
+from stability_sweep.storage import migrations
+from stability_sweep.storage.urls import EXTRAS, mask, parse_url, sqlite_path
+
+DEFAULT_URL = "sqlite:///stability-sweep.db"
+"""A SQLite file in the working folder."""
+
+SQLITE_BUSY_TIMEOUT_SECONDS = 30
+CONNECT_TIMEOUT_SECONDS = 10
+CREATION_LOCK_TIMEOUT_SECONDS = 60
+
+
+class Database:
+    """An open study database whose tables are of this program's version.
+
+    Optuna's storage and our repository share one engine, so there is one connection pool and one set of settings.
+    """
+
+    def __init__(self, url: URL, optuna_storage: optuna.storages.RDBStorage) -> None:
+        self.url = url
+        self.optuna_storage = optuna_storage
+        self.engine: Engine = optuna_storage.engine
+
+    def __str__(self) -> str:
+        return display(self.url)
+
+    @classmethod
+    def open(cls, url_text: str, *, create: bool = False) -> Database:
+        """Open the database at a storage URL.
+
+        Args:
+            url_text: any SQLAlchemy URL of SQLite, PostgreSQL, MySQL or MariaDB.
+            create: make the file and the tables if they do not exist. Otherwise nothing is ever written.
+
+        Raises:
+            StorageError: in words and without the password: the URL is malformed, the driver is not installed, the
+                server cannot be reached, there is no database, or it has another schema version.
+        """
+        url = parse_url(url_text)
+        with storage_errors(url):
+            _check_sqlite_file(url, create=create)
+            engine = create_engine(url, **_engine_options(url))
+            try:
+                if create:
+                    _create_tables(url, engine)
+                _check_version(url, engine)
+            finally:
+                engine.dispose()
+            storage = optuna.storages.RDBStorage(
+                url.render_as_string(hide_password=False),
+                engine_kwargs=_engine_options(url),
+                skip_table_creation=True,
+            )
+        if url.get_backend_name() == "sqlite":
+            _tune_sqlite(storage.engine)
+        return cls(url, storage)
+
+    @contextlib.contextmanager
+    def creation_lock(self) -> Iterator[None]:
+        """Held by one process at a time, over all machines that share the database."""
+        with _creation_lock(self.url, self.engine):
+            yield
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.optuna_storage.remove_session()
+        self.engine.dispose()
+
+
+def display(url: URL) -> str:
+    """The URL as messages may show it."""
+    return mask(url.render_as_string(hide_password=True))
+
+
+@contextlib.contextmanager
+def storage_errors(url: URL) -> Iterator[None]:
+    """Turn the errors of drivers, SQLAlchemy and Optuna's storage into a `StorageError` of one line."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        driver = str(error.name)
+        hint = f"; install it with: pip install 'stability-sweep[{EXTRAS[driver]}]'" if driver in EXTRAS else ""
+        raise StorageError(f"{display(url)}: the driver {driver!r} is not installed{hint}") from error
+    except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
+        raise StorageError(f"{display(url)}: {_reason(error)}") from error
+    except RuntimeError as error:  # Optuna's own check of its tables
+        raise StorageError(f"{display(url)}: {mask(' '.join(str(error).split()))}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """The driver's own words, in one line, where there are any."""
+    while isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    original = error.orig if isinstance(error, DatabaseError) else None
+    words = [str(argument) for argument in getattr(original, "args", ()) if isinstance(argument, str)]
+    return mask(" ".join((words[-1] if words else str(error)).split()))
+
+
+def _check_sqlite_file(url: URL, *, create: bool) -> None:
+    path = sqlite_path(url)
+    if path is None:
+        return
+    if not create and not path.exists():
+        raise StorageError(f"{display(url)}: there is no such file; start a study with `stability-sweep run FILE`")
+    if not path.absolute().parent.is_dir():
+        raise StorageError(f"{display(url)}: the folder {path.parent} does not exist; create it first")
+
+
+def _engine_options(url: URL) -> dict[str, Any]:
+    if url.get_backend_name() == "sqlite":
+        return {"connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}}
+    options: dict[str, Any] = {"pool_pre_ping": True}
+    if "connect_timeout" not in url.query:
+        options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
+    return options
+
+
+def _tune_sqlite(engine: Engine) -> None:
+    """Set what SQLite forgets with every connection; connections made before are dropped."""
+
+    @event.listens_for(engine, "connect")
+    def _set_pragmas(connection: Any, record: Any) -> None:
+        connection.execute("PRAGMA synchronous = NORMAL")
+        connection.execute("PRAGMA foreign_keys = ON")
+
+    engine.dispose()
+
+
+def _create_tables(url: URL, engine: Engine) -> None:
+    with engine.connect() as connection:
+        if migrations.current_version(connection) is not None:
+            return
+    with _creation_lock(url, engine):
+        if url.get_backend_name() == "sqlite":
+            with engine.connect() as connection:
+                connection.execute(text("PRAGMA journal_mode = WAL"))  # kept in the file
+        optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False), engine_kwargs=_engine_options(url)
+        ).engine.dispose()
+        with engine.begin() as connection:
+            if migrations.current_version(connection) is None:
+                migrations.upgrade(connection)
+
+
+def _check_version(url: URL, engine: Engine) -> None:
+    with engine.connect() as connection:
+        version = migrations.current_version(connection)
+        if version is None:
+            kind = "Optuna studies, but none" if inspect(connection).has_table("studies") else "no studies"
+            raise StorageError(
+                f"{display(url)}: this database holds {kind} of stability-sweep; "
+                f"start one with `stability-sweep run FILE`"
+            )
+    head = migrations.head_version()
+    if version != head:
+        raise StorageError(
+            f"{display(url)}: expected schema version {head}, got {version}: another version of stability-sweep "
+            f"wrote this database; use that version, or another database"
+        )
+
+
+@contextlib.contextmanager
+def _creation_lock(url: URL, engine: Engine) -> Iterator[None]:
+    name = "stability-sweep-creation"
+    path = sqlite_path(url)
+    if path is not None:
+        identity = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
+        file = Path(tempfile.gettempdir()) / f"{name}-{identity}.lock"
+        with filelock.FileLock(file, timeout=CREATION_LOCK_TIMEOUT_SECONDS):
+            yield
+        return
+    with engine.connect() as connection:
+        _lock_server(connection, name)
+        try:
+            yield
+        finally:
+            _unlock_server(connection, name)
+
+
+def _lock_server(connection: Connection, name: str) -> None:
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
+        return
+    statement = text("SELECT GET_LOCK(:name, :timeout)")
+    values = {"name": name, "timeout": CREATION_LOCK_TIMEOUT_SECONDS}
+    if connection.execute(statement, values).scalar() != 1:
+        raise StorageError("another process has been creating a study in this database for over a minute; try again")
+
+
+def _unlock_server(connection: Connection, name: str) -> None:
+    function = (
+        "pg_advisory_unlock(hashtext(:name))" if connection.dialect.name == "postgresql" else "RELEASE_LOCK(:name)"
+    )
+    connection.execute(text(f"SELECT {function}"), {"name": name})

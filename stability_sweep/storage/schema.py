@@ -1,0 +1,103 @@
+"""Our tables. They live beside Optuna's, in the same database, linked by Optuna's ids.
+
+Every number that may be NaN or infinite has a *kind* beside it, because SQLite stores a NaN as NULL and other
+databases refuse it: kind NULL means "never measured", otherwise it says which number it is.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import datetime
+
+from sqlalchemy import BigInteger, DateTime, Double, Integer, String, Text, func
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+VERSION_TABLE = "stability_schema_version"
+"""Alembic's table for our own migration history (Optuna has one of its own)."""
+
+DEFINITIONS_TABLE = "stability_definitions"
+
+
+class Base(DeclarativeBase):
+    """Base of our tables."""
+
+
+class DefinitionRow(Base):
+    """One row per study: what it is, and how much of it is to be run."""
+
+    __tablename__ = DEFINITIONS_TABLE
+
+    study_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    """Optuna's id of the study."""
+    study_name: Mapped[str] = mapped_column(String(100))
+    """The name too: SQLite gives the id of a deleted study to the next one."""
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    definition: Mapped[str] = mapped_column(Text)
+    """Canonical JSON."""
+    dataset: Mapped[str] = mapped_column(String(20))
+    """The data set really used; differs from the definition's where its fallback was taken."""
+    budget_trials: Mapped[int] = mapped_column(Integer)
+    granted_trials: Mapped[int] = mapped_column(Integer, default=0)
+    """How many trials workers were allowed to create so far; never above `budget_trials` when one is granted."""
+    program_version: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
+
+
+class ResultRow(Base):
+    """One row per finished trial."""
+
+    __tablename__ = "stability_results"
+
+    trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    """Optuna's id of the trial."""
+    study_id: Mapped[int] = mapped_column(Integer, index=True)
+    number: Mapped[int] = mapped_column(Integer)
+    """The trial's number in its study."""
+    seed: Mapped[int] = mapped_column(BigInteger)
+    outcome: Mapped[str] = mapped_column(String(20))
+    divergence_step: Mapped[int | None] = mapped_column(Integer)
+    divergence_signal: Mapped[str | None] = mapped_column(String(20))
+    steps: Mapped[int] = mapped_column(Integer)
+    horizon: Mapped[int] = mapped_column(Integer)
+    first_loss: Mapped[float | None] = mapped_column(Double)
+    first_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    final_loss: Mapped[float | None] = mapped_column(Double)
+    final_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    best_loss: Mapped[float | None] = mapped_column(Double)
+    best_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    max_loss: Mapped[float | None] = mapped_column(Double)
+    max_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    validation_loss: Mapped[float | None] = mapped_column(Double)
+    validation_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    wall_seconds: Mapped[float] = mapped_column(Double)
+    failure: Mapped[str | None] = mapped_column(Text)
+    worker: Mapped[str] = mapped_column(String(255))
+    """Host and process that ran it."""
+    device: Mapped[str] = mapped_column(String(20))
+    threads: Mapped[int] = mapped_column(Integer)
+    torch_version: Mapped[str] = mapped_column(String(40))
+    created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
+
+
+LOSS_COLUMNS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
+"""The columns of `ResultRow` that have a kind beside them."""
+
+_KINDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
+
+
+def encode_number(value: float | None) -> tuple[float | None, str | None]:
+    """A number as the database keeps it: value and kind."""
+    if value is None:
+        return None, None
+    if math.isnan(value):
+        return None, "nan"
+    if math.isinf(value):
+        return None, "inf" if value > 0 else "-inf"
+    return value, "finite"
+
+
+def decode_number(value: float | None, kind: str | None) -> float | None:
+    """The number that `encode_number` was given."""
+    if kind is None:
+        return None
+    return _KINDS.get(kind, value)

@@ -1,0 +1,56 @@
+"""Storage URLs: parsing, drivers, and never showing a password."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from stability_sweep.errors import StorageError
+
+_DRIVERS = {
+    "sqlite": "sqlite",
+    "postgres": "postgresql+psycopg",
+    "postgresql": "postgresql+psycopg",
+    "mysql": "mysql+pymysql",
+    "mariadb": "mariadb+pymysql",
+}
+"""What a URL without a driver means here."""
+
+EXTRAS = {"psycopg": "postgresql", "pymysql": "mysql"}
+"""Which extra installs a driver."""
+
+_EXAMPLES = "sqlite:///study.db, postgresql://user@host/database or mysql://user@host/database"
+
+
+def parse_url(text: str) -> URL:
+    """Read a storage URL, and choose the driver where it names none.
+
+    Raises:
+        StorageError: if it is malformed or of a database that we do not support; without the password.
+    """
+    try:
+        url = make_url(text)
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        raise StorageError(f"malformed storage URL {mask(text)!r}; expected for example {_EXAMPLES}") from None
+    dialect = url.drivername.partition("+")[0]
+    if dialect not in _DRIVERS:
+        raise StorageError(f"unknown database {url.drivername!r} in {mask(text)}; expected for example {_EXAMPLES}")
+    if dialect == "sqlite" and url.database in (None, "", ":memory:"):
+        raise StorageError(f"{mask(text)}: a study needs a SQLite file, for example sqlite:///study.db")
+    if "+" not in url.drivername:
+        url = url.set(drivername=_DRIVERS[dialect])
+    return url
+
+
+def sqlite_path(url: URL) -> Path | None:
+    """The file of a SQLite URL; None for a server."""
+    return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def mask(text: str) -> str:
+    """A URL, or any text with one in it, without its password (which may itself contain an @)."""
+    text = re.sub(r"(://[^:/@\s]*):\S*@", r"\1:***@", text)
+    return re.sub(r"([?&]pass(?:word|wd)=)[^&\s]*", r"\1***", text)

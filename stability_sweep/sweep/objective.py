@@ -1,0 +1,56 @@
+"""Between an Optuna trial and the trainer: what a result means to Optuna."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import optuna
+from optuna.trial import TrialState
+
+from stability_sweep.outcome import Outcome, Signal, TrialResult
+
+DIVERGED_CONSTRAINT = "diverged"
+"""Optuna constraint of a trial: above zero (violated) if it diverged. Samplers that ignore pruned trials read it."""
+
+
+def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult) -> None:
+    """Finish the Optuna trial.
+
+    Stable, stalled and exploded trials are COMPLETE with their validation loss; a diverged one is PRUNED after a last
+    report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it).
+    """
+    if result.outcome is Outcome.FAILED:
+        study.tell(trial, state=TrialState.FAIL)
+        return
+    with _without_repeated_warnings():
+        trial.set_constraint(DIVERGED_CONSTRAINT, float(result.outcome is Outcome.DIVERGED))
+        if result.divergence is not None:
+            not_a_number = result.divergence.signal in (Signal.NAN_LOSS, Signal.NAN_GRADIENT)
+            trial.report(math.nan if not_a_number else math.inf, result.steps)
+            study.tell(trial, state=TrialState.PRUNED)
+            return
+        trial.report(_objective_value(result), result.steps)
+        study.tell(trial, _objective_value(result))
+
+
+def report_progress(trial: optuna.Trial, loss: float, step: int) -> None:
+    """Report a finite loss; a trial that runs again reports what it reported before."""
+    with _without_repeated_warnings():
+        trial.report(loss, step)
+
+
+def _objective_value(result: TrialResult) -> float:
+    """The value to minimize; infinity where training ended well but the validation loss is not finite."""
+    value = result.validation_loss
+    return value if value is not None and math.isfinite(value) else math.inf
+
+
+@contextmanager
+def _without_repeated_warnings() -> Iterator[None]:
+    """A trial that was given back and runs again repeats its reports; Optuna keeps the first and warns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        yield

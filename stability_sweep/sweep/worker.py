@@ -1,0 +1,156 @@
+"""One process's loop: take a trial, train it, store the result, tell Optuna."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import time
+
+import optuna
+import torch
+from optuna.trial import TrialState
+
+from stability_sweep.data import Images
+from stability_sweep.errors import WorkerError
+from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.sampling import build_sampler, suggest_point
+from stability_sweep.search_space import Point
+from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.storage.database import storage_errors
+from stability_sweep.storage.repository import WORKER_ATTRIBUTE, Provenance
+from stability_sweep.sweep.objective import report_progress, tell
+from stability_sweep.sweep.observer import SilentObserver, SweepObserver
+from stability_sweep.sweep.stopping import StopRequest
+from stability_sweep.training import Progress, StopTrainingError, train, trial_seed
+
+logger = logging.getLogger(__name__)
+
+REPORT_INTERVAL_SECONDS = 10.0
+"""How often a running trial tells Optuna its loss: a time, not a number of steps, so that fast steps cost no more."""
+
+DISPLAY_INTERVAL_SECONDS = 0.2
+
+FAILURES_IN_A_ROW = 3
+"""After so many failed trials a worker gives up: the cause is not in the trials."""
+
+
+class Worker:
+    """Runs trials of one study until its budget is used up or a stop is requested."""
+
+    def __init__(
+        self,
+        repository: Repository,
+        study: StoredStudy,
+        images: Images,
+        stop: StopRequest,
+        observer: SweepObserver | None = None,
+    ) -> None:
+        self._repository = repository
+        self._stored = study
+        self._definition = study.effective_definition
+        self._images = images
+        self._stop = stop
+        self._observer: SweepObserver = observer or SilentObserver()
+        self._storage = repository.database.optuna_storage
+        self._study = optuna.load_study(
+            study_name=study.name, storage=self._storage, sampler=build_sampler(self._definition)
+        )
+        self._provenance = Provenance(
+            worker=f"{socket.gethostname()}:{os.getpid()}",
+            device=str(images.training.device),
+            threads=torch.get_num_threads(),
+            torch_version=torch.__version__,
+        )
+
+    def run(self) -> int:
+        """Run trials; return how many this worker finished.
+
+        Raises:
+            WorkerError: if trials fail one after the other.
+            StorageError: if the database is lost.
+        """
+        finished = failures = 0
+        with storage_errors(self._repository.database.url):
+            while not self._stop.requested:
+                trial = self._claim()
+                if trial is None:
+                    break
+                try:
+                    result = self._run_trial(trial)
+                except StopTrainingError:
+                    break
+                finished += 1
+                failures = failures + 1 if result.outcome is Outcome.FAILED else 0
+                if failures == FAILURES_IN_A_ROW:
+                    raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
+        return finished
+
+    def _claim(self) -> optuna.Trial | None:
+        """A trial that waits (a repeat, or one given back), or a new one if the budget allows it."""
+        waiting = self._storage.get_all_trials(self._stored.study_id, deepcopy=False, states=(TrialState.WAITING,))
+        for frozen in waiting:
+            if self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
+                return optuna.Trial(self._study, frozen._trial_id)
+        granted = self._repository.grant_trials(self._stored, self._definition.budget.repeats)
+        if granted == 0:
+            return None
+        trial = optuna.Trial(self._study, self._storage.create_new_trial(self._stored.study_id))
+        suggest_point(trial, self._definition)
+        for _ in range(granted - 1):
+            self._study.enqueue_trial(trial.params)
+        return trial
+
+    def _run_trial(self, trial: optuna.Trial) -> TrialResult:
+        trial.set_user_attr(WORKER_ATTRIBUTE, self._provenance.worker)
+        point = suggest_point(trial, self._definition)
+        try:
+            result = self._train(trial, point)
+        except StopTrainingError:
+            # Back to the queue: whoever takes it next finds the same point, and the number gives the same seed.
+            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            raise
+        frozen = self._storage.get_trial(trial._trial_id)
+        self._repository.save_result(self._stored, frozen, result, self._provenance)
+        tell(self._study, trial, result)
+        self._observer.trial_finished(trial.number, point, result)
+        return result
+
+    def _train(self, trial: optuna.Trial, point: Point) -> TrialResult:
+        seed = trial_seed(self._definition.seed, trial.number)
+        config = self._definition.at(point)
+        try:
+            return train(config, self._images, seed=seed, on_step=self._on_step(trial, point)).result
+        except StopTrainingError:
+            raise
+        except Exception as error:  # whatever a trial raises is that trial's failure, not the study's
+            logger.warning("trial %d failed", trial.number, exc_info=error)
+            reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
+            horizon = config.training.horizon(len(self._images.training))
+            return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason)
+
+    def _on_step(self, trial: optuna.Trial, point: Point) -> _StepWatcher:
+        return _StepWatcher(trial, point, self._stop, self._observer)
+
+
+class _StepWatcher:
+    """Called after every step; almost always it only looks at the clock."""
+
+    def __init__(self, trial: optuna.Trial, point: Point, stop: StopRequest, observer: SweepObserver) -> None:
+        self._trial = trial
+        self._point = point
+        self._stop = stop
+        self._observer = observer
+        self._next_display = time.monotonic()
+        self._next_report = self._next_display + REPORT_INTERVAL_SECONDS
+
+    def __call__(self, progress: Progress) -> None:
+        if self._stop.requested:
+            raise StopTrainingError
+        now = time.monotonic()
+        if now >= self._next_display:
+            self._next_display = now + DISPLAY_INTERVAL_SECONDS
+            self._observer.trial_progressed(self._trial.number, self._point, progress)
+        if now >= self._next_report and progress.step < progress.horizon:
+            self._next_report = now + REPORT_INTERVAL_SECONDS
+            report_progress(self._trial, progress.loss, progress.step)
