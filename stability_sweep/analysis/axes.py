@@ -83,12 +83,15 @@ def study_axes(definition: StudyDefinition) -> dict[str, Axis]:
 
 
 def format_value(value: Value) -> str:
-    """A value as people write it: ``0.001``, ``3.2e-05``, ``64``, ``off``."""
+    """A value as people write it: ``0.001``, ``3.2e-5``, ``1000``, ``64``, ``off``."""
     if _is_off(value):
         return "off"
-    if isinstance(value, float):
-        return f"{value:.3g}"
-    return str(value)
+    if not isinstance(value, float):
+        return str(value)
+    mantissa, _, exponent = f"{value:.3g}".partition("e")
+    if not exponent:
+        return mantissa
+    return f"{value:.0f}" if 3 <= int(exponent) <= 5 else f"{mantissa}e{int(exponent)}"
 
 
 def _is_off(value: Value) -> bool:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
+from plotly.colors import sample_colorscale
 
 from stability_sweep.analysis import Axis, divergence_cells
 from stability_sweep.analysis.axes import format_value
@@ -65,44 +67,33 @@ def stability_map(frame: pd.DataFrame, x: Axis, y: Axis) -> go.Figure:
 
 
 def divergence_steps(frame: pd.DataFrame, x: Axis, color: Axis) -> go.Figure:
-    """Step of divergence against one dimension; trials that reached their horizon are drawn there, hollow."""
+    """Step of divergence against one dimension, colored by the bands of another.
+
+    Trials that reached their horizon are drawn there, hollow.
+    """
     trials = counted(frame)
-    diverged = trials["outcome"] == Outcome.DIVERGED.value
+    bands = pd.Series([color.band(value) for value in trials[color.name]], index=trials.index)
+    shades = sample_colorscale("Viridis", np.linspace(0.0, 0.9, len(color.labels)).tolist())
     figure = go.Figure()
-    for name, part, symbol in (
-        ("diverged", trials[diverged], "x"),
-        ("reached the horizon", trials[~diverged], "circle-open"),
-    ):
+    for band, label in enumerate(color.labels):
+        part = trials[bands == band]
+        if part.empty:
+            continue
         figure.add_scatter(
             x=[x.position(value) for value in part[x.name]],
             y=[int(step) for step in part["steps"]],
             mode="markers",
-            name=name,
+            name=label,
             text=_hover(part),
             hovertemplate="%{text}<extra></extra>",
             marker={
-                "symbol": symbol,
+                "color": shades[band],
                 "size": 8,
-                "color": [color.position(value) for value in part[color.name]],
-                "coloraxis": "coloraxis",
+                "symbol": ["x" if o == Outcome.DIVERGED.value else "circle-open" for o in part["outcome"]],
             },
         )
-    positions, texts = color.ticks()
-    figure.update_layout(
-        coloraxis={
-            "colorscale": "Viridis",
-            "cmin": color.edges[0],
-            "cmax": color.edges[-1],
-            "colorbar": {
-"title": {"text": color.title},
-                "tickvals": positions,
-                "ticktext": texts,
-                "thickness": 12,
-                "outlinewidth": 0,
-            },
-        }
-    )  # fmt: skip
     _layout(figure, x=x)
+    figure.update_layout(legend_title_text=color.title)
     figure.update_yaxes(title_text="step", type="log", dtick=1)
     return figure
 
