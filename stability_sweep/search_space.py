@@ -58,6 +58,8 @@ class Range(Frozen):
 
     def decode(self, sampled: Value) -> Value:
         """Turn a position on the sampled axis into the value that the trainer gets."""
+        if sampled == OFF:  # a level of a grid
+            return math.inf
         assert isinstance(sampled, (int, float))
         return math.inf if sampled > self.high else sampled
 

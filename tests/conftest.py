@@ -1,0 +1,209 @@
+"""Fixtures shared by all tests: real data, real databases, small definitions, and studies without training."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+from sqlalchemy import URL, create_engine, make_url, text
+from sqlalchemy.exc import OperationalError
+
+from stability_sweep.data import mnist
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
+from stability_sweep.storage import Database, Repository, StoredStudy
+from stability_sweep.storage.repository import Provenance
+from stability_sweep.sweep.objective import tell
+
+REQUIRE_ALL = "STABILITY_SWEEP_TEST_REQUIRE_ALL"
+SERVERS = {
+    "postgresql": ("STABILITY_SWEEP_TEST_POSTGRESQL", "postgresql+psycopg://postgres@127.0.0.1:5432/test"),
+    "mysql": ("STABILITY_SWEEP_TEST_MYSQL", "mysql+pymysql://root@127.0.0.1:3306/test"),
+}
+ROOT = Path(__file__).parent.parent
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+
+def unavailable(reason: str) -> None:
+    """Skip, unless this run must not skip for lack of a server, a browser or data."""
+    if os.environ.get(REQUIRE_ALL):
+        pytest.fail(f"{reason} (and {REQUIRE_ALL} is set)")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def mnist_dir() -> Path:
+    folder = Path(os.environ.get(mnist.DATA_VARIABLE, ROOT.parent / "shared" / "mnist"))
+    if mnist.find(folder, mnist.TRAINING_FILE) is None:
+        unavailable(f"no MNIST in {folder}; set {mnist.DATA_VARIABLE}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium() -> str:
+    path = shutil.which("chromium")
+    if path is None:
+        unavailable("chromium is not installed")
+    assert path is not None
+    return path
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+        pytest.param("mysql", marks=pytest.mark.mysql),
+    ]
+)
+def storage_url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """The URL of an empty database of each kind; dropped afterwards."""
+    if request.param == "sqlite":
+        yield f"sqlite:///{tmp_path / 'study.db'}"
+        return
+    variable, default = SERVERS[request.param]
+    server = make_url(os.environ.get(variable, default))
+    engine = create_engine(server, isolation_level="AUTOCOMMIT")
+    name = f"stability_sweep_{uuid.uuid4().hex[:12]}"
+    try:
+        with engine.connect() as connection:
+            connection.execute(text(f"CREATE DATABASE {name}"))
+    except OperationalError as error:
+        unavailable(f"no {request.param} server: {error.orig}")
+    yield server.set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        force = " WITH (FORCE)" if request.param == "postgresql" else ""
+        connection.execute(text(f"DROP DATABASE {name}{force}"))
+    engine.dispose()
+
+
+@contextmanager
+def plain_optuna_storage(url: URL | str) -> Iterator[optuna.storages.RDBStorage]:
+    """The database as a plain Optuna script opens it; closed at the end, which Optuna itself leaves to chance."""
+    storage = optuna.storages.RDBStorage(make_url(url).render_as_string(hide_password=False))
+    yield storage
+    storage.remove_session()
+    storage.engine.dispose()
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Iterator[Repository]:
+    """An empty repository in a SQLite file."""
+    database = Database.open(f"sqlite:///{tmp_path / 'study.db'}", create=True)
+    yield Repository(database)
+    database.close()
+
+
+def make_definition(**overrides: Any) -> StudyDefinition:
+    """A small study on the embedded digits."""
+    settings: dict[str, Any] = {
+        "name": "small",
+        "seed": 7,
+        "search_space": {
+            "learning_rate": {"low": 1e-5, "high": 1e-1, "log": True},
+            "batch_size": [16, 64],
+        },
+        "sampler": {"name": "random"},
+        "budget": {"trials": 4},
+        "training": {"horizon_steps": 5},
+        "model": {"latent_dim": 2, "n_lf": 1, "eps_lf": 1e-2},
+        "data": {"dataset": "digits", "training_images": 200, "validation_images": 50},
+    }
+    return StudyDefinition(**{**settings, **overrides})
+
+
+DEFINITION_TOML = """\
+name = "small"
+seed = 7
+
+[search_space]
+learning_rate = { low = 1e-5, high = 1e-1, log = true }
+batch_size = [16, 64]
+
+[sampler]
+name = "random"
+
+[budget]
+trials = 4
+
+[training]
+horizon_steps = 5
+
+[model]
+latent_dim = 2
+n_lf = 1
+eps_lf = 1e-2
+
+[data]
+dataset = "digits"
+training_images = 200
+validation_images = 50
+"""
+
+
+@pytest.fixture
+def definition_file(tmp_path: Path) -> Path:
+    path = tmp_path / "small.toml"
+    path.write_text(DEFINITION_TOML)
+    return path
+
+
+def make_result(outcome: Outcome = Outcome.STABLE, **overrides: Any) -> TrialResult:
+    """A plausible result of a trial that was never trained."""
+    settings: dict[str, Any] = {"seed": 1, "outcome": outcome, "horizon": 100, "wall_seconds": 1.0}
+    if outcome is Outcome.FAILED:
+        settings["failure"] = "MemoryError: no room"
+    else:
+        settings |= {"steps": 100, "first_loss": 100.0, "final_loss": 30.0, "best_loss": 25.0, "max_loss": 110.0}
+        settings["validation_loss"] = 31.0
+    if outcome is Outcome.DIVERGED:
+        settings |= {"steps": 3, "divergence": Divergence(step=3, signal=Signal.NAN_LOSS)}
+        settings |= {"final_loss": float("nan"), "validation_loss": None}
+    return TrialResult(**{**settings, **overrides})
+
+
+PROVENANCE = Provenance(worker="host:1", device="cpu", threads=1, torch_version="2.13.0")
+
+StudyBuilder = Callable[..., StoredStudy]
+
+
+@pytest.fixture
+def finished_study(repository: Repository) -> StudyBuilder:
+    """Builds a study whose trials end as told, through the real storage, without training."""
+
+    def build(
+        judge: Callable[[dict[str, Any]], TrialResult], *, trials: int, definition: StudyDefinition | None = None
+    ) -> StoredStudy:
+        from stability_sweep.sampling import build_sampler, suggest_point
+
+        definition = definition or make_definition(budget={"trials": trials})
+        stored = repository.create_study(definition, definition.data.dataset)
+        storage = repository.database.optuna_storage
+        study = optuna.load_study(study_name=definition.name, storage=storage, sampler=build_sampler(definition))
+        for _ in range(trials):
+            trial = study.ask()
+            result = judge(suggest_point(trial, definition))
+            frozen = storage.get_trial(trial._trial_id)
+            repository.save_result(stored, frozen, result, PROVENANCE)
+            tell(study, trial, result)
+            assert storage.get_trial(trial._trial_id).state in (
+                TrialState.COMPLETE,
+                TrialState.PRUNED,
+                TrialState.FAIL,
+            )
+        return stored
+
+    return build
+
+
+def diverges_above(limit: float) -> Callable[[dict[str, Any]], TrialResult]:
+    """A world in which the learning rate alone decides."""
+    return lambda point: make_result(Outcome.DIVERGED if point["learning_rate"] > limit else Outcome.STABLE)

@@ -1,0 +1,81 @@
+"""pythae's RHVAE beside ours: equal weights, equal noise."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+from unittest import mock
+
+import torch
+from torch import Tensor
+
+from stability_sweep.models import RHVAE, RHVAEConfig, load_pythae_state
+from tests.conftest import unavailable
+
+
+def import_pythae() -> Any:
+    """pythae's models, without the warnings that importing them raises."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            import pythae.models
+        except ImportError:
+            unavailable("pythae 0.1.2 is not installed")
+    return pythae.models
+
+
+@contextmanager
+def default_dtype(dtype: torch.dtype) -> Iterator[None]:
+    """pythae makes tensors of torch's default type while it runs."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(dtype)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)
+
+
+def make_pair(config: RHVAEConfig, dtype: torch.dtype) -> tuple[Any, RHVAE]:
+    """A pythae model and ours with its weights, both in training mode."""
+    models = import_pythae()
+    with default_dtype(dtype), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.manual_seed(0)
+        theirs = models.RHVAE(models.RHVAEConfig(input_dim=(784,), **config.model_dump()))
+        ours = RHVAE(config)
+    load_pythae_state(ours, theirs.state_dict())
+    return theirs.train(), ours.train()
+
+
+def pythae_loss(model: Any, images: Tensor, latent_noise: Tensor, momentum_noise: Tensor) -> Tensor:
+    """pythae's loss with given noise: it draws with `randn_like`, first for the latent, then for the momentum."""
+    noise = iter([latent_noise, momentum_noise])
+    with default_dtype(images.dtype), mock.patch("torch.randn_like", side_effect=lambda *args, **kwargs: next(noise)):
+        loss = model({"data": images}).loss
+    assert isinstance(loss, Tensor)
+    return loss
+
+
+def hold_momentum_fixed(model: Any) -> None:
+    """Close pythae's leak: its first half step also differentiates through the momentum's own dependence on z.
+
+    That dependence exists wherever the momentum was computed from z: from the second leapfrog step on, and in
+    evaluation mode (where it is drawn with a factor of G(z)) from the first. The Hamiltonian of the paper holds the
+    momentum fixed, and so do we.
+    """
+    original = model._leap_step_1
+
+    def with_fixed_momentum(recon: Tensor, x: Tensor, z: Tensor, momentum: Tensor, *rest: Any) -> Tensor:
+        half_step = original(recon, x, z, momentum.detach().requires_grad_(), *rest)
+        return momentum + (half_step - momentum).detach()
+
+    model._leap_step_1 = with_fixed_momentum
+
+
+def relative_error(ours: Tensor, theirs: Tensor) -> float:
+    """‖ours − theirs‖ / ‖theirs‖."""
+    scale = theirs.detach().norm().item()
+    difference = (ours.detach() - theirs.detach()).norm().item()
+    return difference / scale if scale > 0 else difference

@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from stability_sweep.models.metric import (
+    RiemannianMetric,
+    inverse_and_log_det,
+    pack,
+    pack_dual,
+    squared_distances,
+    unpack,
+)
+
+D = 5
+TEMPERATURE, REGULARIZATION = 0.8, 0.05
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.randn(*shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def metric() -> RiemannianMetric:
+    factors = random(7, D, D, seed=1).tril()
+    scalars = (torch.tensor(value, dtype=torch.float64) for value in (TEMPERATURE, REGULARIZATION))
+    return RiemannianMetric.from_factors(random(7, D, seed=2), factors, *scalars)
+
+
+def plain_inverse_metric(metric: RiemannianMetric, position: Tensor) -> Tensor:
+    """The definition, summed in a loop."""
+    inverse = REGULARIZATION * torch.eye(D, dtype=torch.float64).repeat(len(position), 1, 1)
+    for centroid, matrix in zip(metric.centroids, unpack(metric.packed, D), strict=True):
+        weight = torch.exp(-((position - centroid).norm(dim=1) ** 2) / TEMPERATURE**2)
+        inverse = inverse + weight.view(-1, 1, 1) * matrix
+    return inverse
+
+
+def test_packing_keeps_symmetric_matrices_and_their_inner_product() -> None:
+    a, b = (m + m.mT for m in (random(3, D, D, seed=3), random(3, D, D, seed=4)))
+    assert torch.equal(unpack(pack(a), D), a)
+    assert torch.allclose((pack_dual(a) * pack(b)).sum(-1), (a * b).sum((-1, -2)))
+
+
+def test_the_metric_equals_its_definition(metric: RiemannianMetric) -> None:
+    position = random(4, D, seed=5)
+    local = metric.at(position)
+    expected = plain_inverse_metric(metric, position)
+    assert torch.allclose(local.inverse, expected, rtol=1e-13, atol=0)
+    assert torch.allclose(local.tensor, torch.linalg.inv(expected), rtol=1e-9)
+    assert torch.allclose(local.log_det, -torch.logdet(expected), rtol=1e-12)
+
+
+def test_the_position_gradient_equals_finite_differences(metric: RiemannianMetric) -> None:
+    position, momentum = random(4, D, seed=5), random(4, D, seed=6)
+
+    def energy(z: Tensor) -> Tensor:
+        inverse = plain_inverse_metric(metric, z)
+        kinetic = 0.5 * torch.einsum("bi,bij,bj->b", momentum, inverse, momentum)
+        return kinetic - 0.5 * torch.logdet(inverse)
+
+    gradient = metric.position_gradient(position, momentum, metric.at(position))
+    h = 1e-6
+    for i in range(D):
+        shift = h * torch.eye(D, dtype=torch.float64)[i]
+        difference = (energy(position + shift) - energy(position - shift)) / (2 * h)
+        assert torch.allclose(gradient[:, i], difference, rtol=1e-6, atol=1e-7)
+
+
+def test_the_backward_passes_agree_with_numerical_ones(metric: RiemannianMetric) -> None:
+    position, centroids = random(3, D, seed=7).requires_grad_(), random(4, D, seed=8).requires_grad_()
+    assert torch.autograd.gradcheck(squared_distances, (position, centroids))
+    symmetric = metric.at(position).inverse.detach().requires_grad_()
+    assert torch.autograd.gradcheck(lambda s: inverse_and_log_det(0.5 * (s + s.mT)), (symmetric,))
+
+
+def test_small_distances_far_from_the_origin_are_not_lost() -> None:
+    far = torch.full((1, 16), 1000.0)
+    near = far + 1e-3
+    exact = ((near.double() - far.double()) ** 2).sum().item()
+    assert squared_distances(far, near).item() == pytest.approx(exact, rel=1e-5)
+
+
+def test_a_metric_that_is_not_positive_definite_is_nan_and_no_crash() -> None:
+    matrices = torch.stack([torch.eye(2), torch.diag(torch.tensor([1.0, -1.0])), torch.full((2, 2), math.nan)])
+    inverse, log_det = inverse_and_log_det(matrices)
+    assert torch.equal(inverse[0], torch.eye(2))
+    assert log_det[0] == 0
+    assert inverse[1:].isnan().all()
+    assert log_det[1:].isnan().all()
+
+
+def test_overflow_stays_overflow() -> None:
+    factors = torch.full((2, 2, 2), 1e30).tril()  # its square is infinite in float32
+    metric = RiemannianMetric.from_factors(torch.zeros(2, 2), factors, torch.tensor(1.0), torch.tensor(0.1))
+    assert not metric.at(torch.zeros(1, 2)).log_det.isfinite().any()

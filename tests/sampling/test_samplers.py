@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import math
+from collections import Counter
+from typing import Any
+
+import optuna
+import pytest
+
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.sampling import build_sampler, suggest_point
+from stability_sweep.sampling.points import point_of
+from stability_sweep.search_space import Point
+from tests.conftest import make_definition
+
+NAMES = ["random", "qmc", "tpe", "grid"]
+SPACE: dict[str, Any] = {
+    "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
+    "batch_size": [16, 32, 64],
+    "clip_norm": {"low": 0.1, "high": 1000.0, "log": True, "off_share": 0.2},
+    "training.warmup_steps": {"low": 0, "high": 9},
+}
+
+
+def definition_for(name: str, **overrides: Any) -> StudyDefinition:
+    return make_definition(**{"sampler": {"name": name, "grid_levels": 3}, "search_space": SPACE, **overrides})
+
+
+def sample(definition: StudyDefinition, count: int) -> list[Point]:
+    study = optuna.create_study(sampler=build_sampler(definition))
+    points = []
+    for _ in range(count):
+        trial = study.ask()
+        points.append(suggest_point(trial, definition))
+        study.tell(trial, points[-1]["learning_rate"])  # type: ignore[arg-type]
+    return points
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_point_lies_in_the_search_space(name: str) -> None:
+    definition = definition_for(name)
+    for point in sample(definition, 40):
+        assert 1e-6 <= point["learning_rate"] <= 1e-1  # type: ignore[operator]
+        assert point["batch_size"] in (16, 32, 64)
+        assert 0.1 <= point["clip_norm"] <= 1000.0 or point["clip_norm"] == math.inf  # type: ignore[operator]
+        assert point["training.warmup_steps"] in range(10)
+        definition.at(point)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_points_are_reproducible_from_the_seed(name: str) -> None:
+    assert sample(definition_for(name), 12) == sample(definition_for(name), 12)
+
+
+@pytest.mark.parametrize("name", ["random", "qmc", "tpe"])
+def test_another_seed_gives_other_points(name: str) -> None:
+    assert sample(definition_for(name), 5) != sample(definition_for(name, seed=8), 5)
+
+
+@pytest.mark.parametrize("name", ["random", "tpe"])
+def test_two_workers_with_one_seed_do_not_repeat_each_other(name: str) -> None:
+    definition = definition_for(name)
+    storage = optuna.storages.InMemoryStorage()
+    optuna.create_study(study_name="shared", storage=storage)
+    workers = [
+        optuna.load_study(study_name="shared", storage=storage, sampler=build_sampler(definition)) for _ in range(2)
+    ]
+    rates = [suggest_point(worker.ask(), definition)["learning_rate"] for worker in workers for _ in range(10)]
+    assert len(set(rates)) == 20
+
+
+def test_about_the_given_share_of_the_points_is_off() -> None:
+    points = sample(definition_for("qmc"), 256)
+    off = sum(point["clip_norm"] == math.inf for point in points)
+    assert 0.15 <= off / 256 <= 0.25
+
+
+def test_a_grid_visits_every_point_once() -> None:
+    definition = definition_for("grid", search_space={**SPACE, "training.warmup_steps": 0}, budget={"trials": 36})
+    points = sample(definition, definition.grid_size)
+    assert definition.grid_size == 3 * 3 * 4
+    assert set(Counter(tuple(point.values()) for point in points).values()) == {1}
+
+
+def test_a_repeat_gets_the_same_point_and_uses_up_no_sobol_point() -> None:
+    definition = definition_for("qmc")
+    alone = sample(definition, 4)
+    study = optuna.create_study(sampler=build_sampler(definition))
+    repeated = []
+    for _ in range(4):
+        trial = study.ask()
+        repeated.append(suggest_point(trial, definition))
+        study.enqueue_trial(trial.params)
+        study.tell(trial, 1.0)
+        repeat = study.ask()
+        assert suggest_point(repeat, definition) == repeated[-1]
+        study.tell(repeat, 1.0)
+    assert repeated[1:] == alone[1:]  # the first is drawn independently
+
+
+def test_a_point_is_read_back_from_stored_parameters() -> None:
+    definition = definition_for("random")
+    study = optuna.create_study(sampler=build_sampler(definition))
+    for _ in range(20):
+        trial = study.ask()
+        point = suggest_point(trial, definition)
+        assert point_of(study.trials[-1].params, definition) == point

@@ -1,0 +1,118 @@
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+import optuna
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import inspect, text
+
+from stability_sweep.errors import StorageError
+from stability_sweep.storage import Database
+from stability_sweep.storage.schema import VERSION_TABLE, Base
+from tests.conftest import plain_optuna_storage
+
+
+def open_error(url: str, *, create: bool = False) -> str:
+    with pytest.raises(StorageError) as caught:
+        Database.open(url, create=create)
+    message = str(caught.value)
+    assert "\n" not in message
+    assert "secret" not in message
+    return message
+
+
+@pytest.mark.parametrize(
+    ("url", "message"),
+    [
+        ("nonsense", "malformed storage URL 'nonsense'; expected for example sqlite:///study.db"),
+        ("postgresql://me:secret@host:port/db", "malformed storage URL 'postgresql://me:***@host:port/db'"),
+        ("oracle://me:secret@host/db", "unknown database 'oracle' in oracle://me:***@host/db"),
+        ("sqlite://", "a study needs a SQLite file"),
+        ("sqlite:////no/such/folder/study.db", "the folder /no/such/folder does not exist; create it first"),
+        ("sqlite:////proc/study.db", "sqlite:////proc/study.db: unable to open database file"),
+        ("postgresql://me:secret@127.0.0.1:1/db", "postgresql+psycopg://me:***@127.0.0.1:1/db: connection failed"),
+        ("mysql://me:secret@127.0.0.1:1/db", "mysql+pymysql://me:***@127.0.0.1:1/db: Can't connect to MySQL server"),
+        ("mysql+mysqldb://me:secret@127.0.0.1/db", "the driver 'MySQLdb' is not installed"),
+    ],
+)
+def test_a_storage_that_cannot_be_opened_is_told_in_one_line(url: str, message: str) -> None:
+    assert message in open_error(url, create=True)
+
+
+def test_reading_never_creates_a_file(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    assert "there is no such file" in open_error(f"sqlite:///{path}")
+    assert not path.exists()
+
+
+def test_a_file_that_is_no_database_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "notes.txt"
+    path.write_text("these are my notes, and they are long enough to have a header" * 10)
+    before = path.read_bytes()
+    assert "file is not a database" in open_error(f"sqlite:///{path}", create=True)
+    assert path.read_bytes() == before
+
+
+def test_a_plain_optuna_database_gets_our_tables_only_when_a_study_is_made(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'optuna.db'}"
+    with plain_optuna_storage(url) as storage:
+        optuna.create_study(study_name="foreign", storage=storage)
+    assert "holds Optuna studies, but none of stability-sweep" in open_error(url)
+    Database.open(url, create=True).close()
+    with plain_optuna_storage(url) as storage:
+        assert optuna.get_all_study_names(storage) == ["foreign"]
+
+
+def test_another_schema_version_is_refused_and_untouched(storage_url: str) -> None:
+    database = Database.open(storage_url, create=True)
+    with database.engine.begin() as connection:
+        connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
+    database.close()
+    for create in (False, True):
+        assert "expected schema version 0001, got 9999" in open_error(storage_url, create=create)
+
+
+def test_the_migrations_make_the_tables_that_the_code_expects(storage_url: str) -> None:
+    database = Database.open(storage_url, create=True)
+    names = set(Base.metadata.tables)
+    with database.engine.connect() as connection:
+        context = MigrationContext.configure(
+            connection,
+            opts={"include_name": lambda name, kind, parents: kind != "table" or name in names, "compare_type": True},
+        )
+        differences = [d for d in compare_metadata(context, Base.metadata) if d[0] not in ("remove_fk",)]
+    database.close()
+    assert differences == []
+
+
+def test_opening_twice_changes_nothing(storage_url: str) -> None:
+    Database.open(storage_url, create=True).close()
+    database = Database.open(storage_url, create=True)
+    tables = inspect(database.engine).get_table_names()
+    database.close()
+    assert {"studies", "stability_definitions", "stability_results", VERSION_TABLE} <= set(tables)
+
+
+def test_sqlite_is_set_up_for_several_processes(tmp_path: Path) -> None:
+    path = tmp_path / "study.db"
+    database = Database.open(f"sqlite:///{path}", create=True)
+    with database.engine.connect() as connection:
+        values = {name: connection.execute(text(f"PRAGMA {name}")).scalar() for name in (
+            "journal_mode", "busy_timeout", "synchronous", "foreign_keys",
+        )}  # fmt: skip
+    database.close()
+    assert values == {"journal_mode": "wal", "busy_timeout": 30_000, "synchronous": 1, "foreign_keys": 1}
+    with sqlite3.connect(path) as plain:
+        assert plain.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
+def test_a_plain_optuna_script_can_open_our_database(storage_url: str) -> None:
+    database = Database.open(storage_url, create=True)
+    database.close()
+    with plain_optuna_storage(database.url) as storage:
+        study = optuna.create_study(study_name="mine", storage=storage)
+        study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
+        assert optuna.get_all_study_names(storage) == ["mine"]

@@ -1,0 +1,167 @@
+"""One contract for every database: run on real SQLite, PostgreSQL and MariaDB."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Iterator
+
+import optuna
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from optuna.trial import TrialState
+
+from stability_sweep.errors import StudyError
+from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
+from stability_sweep.storage import Database, Repository, StoredStudy
+from stability_sweep.storage.repository import WORKER_ATTRIBUTE
+from stability_sweep.storage.schema import decode_number, encode_number
+from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
+
+
+@pytest.fixture
+def anywhere(storage_url: str) -> Iterator[Repository]:
+    """A repository in an empty database of each kind."""
+    database = Database.open(storage_url, create=True)
+    yield Repository(database)
+    database.close()
+
+
+def ask(repository: Repository, study: StoredStudy) -> optuna.Trial:
+    return optuna.load_study(study_name=study.name, storage=repository.database.optuna_storage).ask()
+
+
+def save(repository: Repository, study: StoredStudy, result: TrialResult) -> None:
+    trial = ask(repository, study)
+    frozen = repository.database.optuna_storage.get_trial(trial._trial_id)
+    repository.save_result(study, frozen, result, PROVENANCE)
+
+
+EXTREME_RESULTS = [
+    make_result(first_loss=1.7976931348623157e308, best_loss=5e-324, max_loss=math.inf, validation_loss=-math.inf),
+    make_result(first_loss=0.0, final_loss=0.1 + 0.2, validation_loss=math.nan),
+    make_result(Outcome.DIVERGED, divergence=Divergence(step=3, signal=Signal.INF_GRADIENT), seed=2**32 - 1),
+    make_result(Outcome.FAILED, failure="RuntimeError: 'quotes', ünicode, 100 %"),
+]
+
+
+def test_a_study_is_found_again_with_its_definition(anywhere: Repository) -> None:
+    definition = make_definition(description="ünïcode × 100 %")
+    assert anywhere.find_study("small") is None
+    created = anywhere.create_study(definition, "digits")
+    assert anywhere.get_study("small") == created
+    assert created.definition == definition
+    assert created.dataset == "digits"
+    assert created.budget_trials == 4
+    assert anywhere.study_names() == ["small"]
+
+
+def test_every_kind_of_number_survives(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    for result in EXTREME_RESULTS:
+        save(anywhere, study, result)
+    stored = anywhere.results(study)
+    assert [s.number for s in stored] == [0, 1, 2, 3]
+    assert all(s.provenance == PROVENANCE for s in stored)
+    assert repr([s.result for s in stored]) == repr(EXTREME_RESULTS)  # repr: NaN is not equal to itself
+
+
+def test_saving_a_result_twice_keeps_one_row(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    trial = ask(anywhere, study)
+    frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
+    for _ in range(2):
+        anywhere.save_result(study, frozen, make_result(), PROVENANCE)
+    assert len(anywhere.results(study)) == 1
+
+
+def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    other = anywhere.create_study(make_definition(name="other"), "digits")
+    save(anywhere, other, make_result())
+    loaded = optuna.load_study(study_name="small", storage=anywhere.database.optuna_storage)
+    for outcome in (Outcome.STABLE, Outcome.STABLE, Outcome.DIVERGED):
+        trial = loaded.ask()
+        frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
+        anywhere.save_result(study, frozen, make_result(outcome), PROVENANCE)
+        loaded.tell(trial, state=TrialState.FAIL)
+    running = loaded.ask()
+    running.set_user_attr(WORKER_ATTRIBUTE, "host:17")
+    loaded.enqueue_trial({})
+    summary = anywhere.summary(study)
+    assert summary.outcomes == {"stable": 2, "stalled": 0, "exploded": 0, "diverged": 1, "failed": 0}
+    assert (summary.finished, summary.running, summary.waiting, summary.budget) == (3, 1, 1, 4)
+    assert summary.workers == [{"worker": "host:17", "trial": 3}]
+
+
+def test_never_more_trials_are_granted_than_the_budget(anywhere: Repository, storage_url: str) -> None:
+    study = anywhere.create_study(make_definition(budget={"trials": 25}), "digits")
+    granted: list[int] = []
+
+    def work() -> None:
+        database = Database.open(storage_url)
+        own = Repository(database)
+        while count := own.grant_trials(study, 3):
+            granted.append(count)
+        database.close()
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(granted) == 25
+    assert anywhere.all_granted(study)
+    raised = anywhere.set_budget(study, 27)
+    assert anywhere.grant_trials(raised, 5) == 2
+
+
+def test_two_processes_that_create_one_study_get_the_same(anywhere: Repository, storage_url: str) -> None:
+    studies: list[StoredStudy] = []
+
+    def create() -> None:
+        database = Database.open(storage_url, create=True)
+        studies.append(Repository(database).create_study(make_definition(), "digits"))
+        database.close()
+
+    threads = [threading.Thread(target=create) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(studies) == 4
+    assert len({study.study_id for study in studies}) == 1
+
+
+def test_a_study_deleted_in_optuna_leaves_nothing_behind(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    save(anywhere, study, make_result())
+    with plain_optuna_storage(anywhere.database.url) as storage:  # without our settings
+        optuna.delete_study(study_name="small", storage=storage)
+    assert anywhere.study_names() == []
+    assert anywhere.find_study("small") is None
+    again = anywhere.create_study(make_definition(seed=8), "digits")
+    assert again.definition.seed == 8
+    assert anywhere.results(again) == []
+
+
+def test_a_study_of_plain_optuna_is_not_ours(anywhere: Repository) -> None:
+    optuna.create_study(study_name="foreign", storage=anywhere.database.optuna_storage)
+    with pytest.raises(StudyError, match=r"'foreign' in .* was not made by stability-sweep"):
+        anywhere.get_study("foreign")
+    assert anywhere.study_names() == []
+
+
+def test_an_unknown_study_is_named_with_those_that_exist(anywhere: Repository) -> None:
+    anywhere.create_study(make_definition(), "digits")
+    with pytest.raises(StudyError, match=r"there is no study '<script>' in .*; studies there: small"):
+        anywhere.get_study("<script>")
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.floats(allow_nan=True, allow_infinity=True) | st.none())
+def test_encoding_of_numbers_loses_nothing(value: float | None) -> None:
+    stored, kind = encode_number(value)
+    assert stored is None or math.isfinite(stored)
+    assert repr(decode_number(stored, kind)) == repr(value)
