@@ -6,7 +6,6 @@ import math
 from dataclasses import dataclass
 
 import pandas as pd
-from scipy.stats import binomtest
 
 from stability_sweep.outcome import Outcome
 
@@ -30,6 +29,8 @@ class Proportion:
         """Bounds of the 95 % interval; (0, 1) without trials."""
         if not self.total:
             return 0.0, 1.0
+        from scipy.stats import binomtest  # takes longer to import than most commands run
+
         bounds = binomtest(self.count, self.total).proportion_ci(CONFIDENCE, method="wilson")
         return float(bounds.low), float(bounds.high)
 

@@ -80,7 +80,7 @@ def _work_here(
     stop: StopRequest,
     observer: SweepObserver,
 ) -> None:
-    from stability_sweep.data import load_images
+    from stability_sweep.data.images import load_images
     from stability_sweep.sweep import Worker
 
     summary = repository.summary(study)

@@ -34,13 +34,14 @@ def worker(
 
       stability-sweep worker quickstart --storage postgresql://me@db/sweeps
     """
+    repository = open_repository(storage)
+    study = repository.get_study(name)
+
     from stability_sweep.cli.display import watching
-    from stability_sweep.data import load_images
+    from stability_sweep.data.images import load_images
     from stability_sweep.sweep import StopRequest, Worker
     from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
 
-    repository = open_repository(storage)
-    study = repository.get_study(name)
     set_threads(threads)
     images = load_images(study.effective_definition.data, data_dir, resolve_device(device))
     stop = StopRequest(timeout if timeout is not None else study.definition.budget.timeout_seconds)

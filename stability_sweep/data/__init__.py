@@ -1,5 +1,8 @@
-"""The images that trials train on."""
+"""The images that trials train on.
 
-from stability_sweep.data.images import FALLBACK_NOTICE, Images, available_dataset, load_images
+`images` loads torch and is imported from its own module, so that finding, checking and choosing data does not.
+"""
 
-__all__ = ["FALLBACK_NOTICE", "Images", "available_dataset", "load_images"]
+from stability_sweep.data.fallback import FALLBACK_NOTICE, available_dataset
+
+__all__ = ["FALLBACK_NOTICE", "available_dataset"]

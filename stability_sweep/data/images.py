@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import torch
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from stability_sweep.configs import DataConfig
 from stability_sweep.data.digits import digits_images
-from stability_sweep.data.mnist import MissingDataError, training_images
+from stability_sweep.data.mnist import training_images
 
 
 @dataclass(frozen=True)
@@ -24,30 +23,6 @@ class Images:
     """(N, 784), float32, values in [0, 1]."""
     validation: Tensor
     """(V, 784), disjoint from the training images."""
-
-
-FALLBACK_NOTICE = (
-    "MNIST was not to be had when this study began, so it trains on scikit-learn's embedded digits instead "
-    "(1,797 images, upsampled from 8x8). Its map is not MNIST's."
-)
-
-
-def available_dataset(config: DataConfig, data_dir: Path | None) -> Literal["mnist", "digits"]:
-    """The data set that a new study will use on this machine: the one it asks for, or its fallback.
-
-    Raises:
-        DataError: if MNIST is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
-            file is never a reason to fall back silently).
-    """
-    if config.dataset == "digits":
-        return "digits"
-    try:
-        training_images(data_dir)
-    except MissingDataError:
-        if config.fallback is None:
-            raise
-        return config.fallback
-    return "mnist"
 
 
 def load_images(config: DataConfig, data_dir: Path | None, device: torch.device) -> Images:

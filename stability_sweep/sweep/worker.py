@@ -11,7 +11,7 @@ import optuna
 import torch
 from optuna.trial import TrialState
 
-from stability_sweep.data import Images
+from stability_sweep.data.images import Images
 from stability_sweep.errors import WorkerError
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling import build_sampler, suggest_point
@@ -52,7 +52,8 @@ class Worker:
         self._images = images
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()
-        self._storage = repository.database.optuna_storage
+        # One cached view for the study and for us: Optuna's cache must see every trial that we create.
+        self._storage = optuna.storages.get_storage(repository.database.optuna_storage)
         self._study = optuna.load_study(
             study_name=study.name, storage=self._storage, sampler=build_sampler(self._definition)
         )

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from stability_sweep.configs import DataConfig
-from stability_sweep.data import available_dataset, load_images, mnist
+from stability_sweep.data import available_dataset, mnist
+from stability_sweep.data.images import load_images
 from stability_sweep.errors import DataError
 
 CPU = torch.device("cpu")

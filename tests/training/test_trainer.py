@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from stability_sweep.configs import TrialConfig
-from stability_sweep.data import Images, load_images
+from stability_sweep.data.images import Images, load_images
 from stability_sweep.models import RHVAE
 from stability_sweep.outcome import Outcome, Signal
 from stability_sweep.training import Progress, StopTrainingError, train

@@ -1,0 +1,25 @@
+from __future__ import annotations
+
+import pytest
+
+from stability_sweep.errors import WorkerError
+from stability_sweep.storage import Repository
+from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
+from tests.conftest import make_definition
+from tests.sweep.test_worker import Recorder
+
+
+def test_two_processes_share_a_budget_exactly(repository: Repository) -> None:
+    study = prepare_study(repository, make_definition(budget={"trials": 7}))
+    recorder = Recorder()
+    launch_workers(2, repository, study, StopRequest(), recorder, options=["--threads", "1"])
+    assert sorted(number for number, _, _ in recorder.finished) == list(range(7))
+    workers = {stored.provenance.worker for stored in repository.results(study)}
+    assert len(repository.results(study)) == 7
+    assert 1 <= len(workers) <= 2
+
+
+def test_a_worker_that_dies_is_told_with_the_end_of_its_log(repository: Repository) -> None:
+    study = prepare_study(repository, make_definition())
+    with pytest.raises(WorkerError, match=r"worker 1 ended with exit code 2: error: --device nonsense"):
+        launch_workers(1, repository, study, StopRequest(), Recorder(), options=["--device", "nonsense"])

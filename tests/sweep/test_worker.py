@@ -1,0 +1,166 @@
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import optuna
+import pytest
+import torch
+from optuna.trial import TrialState
+
+from stability_sweep.data.images import Images, load_images
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.errors import WorkerError
+from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.search_space import Point
+from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.sweep import StopRequest, Worker, prepare_study
+from stability_sweep.sweep import worker as worker_module
+from stability_sweep.training import Progress, trial_seed
+from tests.conftest import make_definition
+
+
+class Recorder:
+    """An observer that remembers, and can react to a trial's steps."""
+
+    def __init__(self, on_progress: Callable[[Progress], None] = lambda progress: None) -> None:
+        self.finished: list[tuple[int, Point, TrialResult]] = []
+        self.on_progress = on_progress
+
+    def trial_progressed(self, number: int, point: Point, progress: Progress) -> None:
+        self.on_progress(progress)
+
+    def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
+        self.finished.append((number, point, result))
+
+
+@pytest.fixture(scope="module")
+def images() -> Images:
+    return load_images(make_definition().data, None, torch.device("cpu"))
+
+
+def work(
+    repository: Repository, definition: StudyDefinition, images: Images, *, stop: StopRequest | None = None
+) -> tuple[StoredStudy, Recorder]:
+    study = prepare_study(repository, definition)
+    recorder = Recorder()
+    Worker(repository, study, images, stop or StopRequest(), recorder).run()
+    return study, recorder
+
+
+def optuna_trials(repository: Repository, study: StoredStudy) -> list[optuna.trial.FrozenTrial]:
+    return repository.database.optuna_storage.get_all_trials(study.study_id)
+
+
+def test_a_budget_ends_with_exactly_that_many_outcomes(repository: Repository, images: Images) -> None:
+    study, recorder = work(repository, make_definition(), images)
+    assert [number for number, _, _ in recorder.finished] == [0, 1, 2, 3]
+    assert repository.summary(study).finished == 4
+    _, again = work(repository, make_definition(), images)
+    assert again.finished == []
+    _, more = work(repository, make_definition(budget={"trials": 6}), images)
+    assert [number for number, _, _ in more.finished] == [4, 5]
+
+
+def test_a_diverged_trial_is_pruned_with_a_last_report_that_is_not_finite(
+    repository: Repository, images: Images
+) -> None:
+    definition = make_definition(
+        search_space={"learning_rate": 0.1, "batch_size": 16}, model={"latent_dim": 16, "n_lf": 1, "eps_lf": 1e-2}
+    )
+    study, recorder = work(repository, definition, images)
+    assert {result.outcome for _, _, result in recorder.finished} == {Outcome.DIVERGED}
+    for trial, (_, _, result) in zip(optuna_trials(repository, study), recorder.finished, strict=True):
+        assert trial.state is TrialState.PRUNED
+        assert trial.last_step == result.steps
+        assert not math.isfinite(trial.intermediate_values[result.steps])
+        assert trial.constraints == {"diverged": 1.0}
+
+
+def test_a_finite_trial_is_complete_with_its_validation_loss(repository: Repository, images: Images) -> None:
+    study, recorder = work(repository, make_definition(search_space={"learning_rate": 1e-4, "batch_size": 16}), images)
+    for trial, (_, _, result) in zip(optuna_trials(repository, study), recorder.finished, strict=True):
+        assert trial.state is TrialState.COMPLETE
+        assert trial.value == result.validation_loss
+        assert trial.constraints == {"diverged": 0.0}
+
+
+def test_seeds_follow_from_the_study_seed_and_the_number(repository: Repository, images: Images) -> None:
+    study, recorder = work(repository, make_definition(seed=11), images)
+    assert [result.seed for _, _, result in recorder.finished] == [trial_seed(11, number) for number in range(4)]
+    assert [stored.result.seed for stored in repository.results(study)] == [trial_seed(11, n) for n in range(4)]
+
+
+def test_repeats_run_one_point_with_several_seeds(repository: Repository, images: Images) -> None:
+    _, recorder = work(repository, make_definition(budget={"trials": 7, "repeats": 3}), images)
+    points = [tuple(point.values()) for _, point, _ in sorted(recorder.finished, key=lambda item: item[0])]
+    assert len(points) == 7
+    assert [len(set(points[start : start + 3])) for start in (0, 3, 6)] == [1, 1, 1]
+    assert len(set(points)) == 3
+    assert len({result.seed for _, _, result in recorder.finished}) == 7
+
+
+def test_a_stopped_trial_goes_back_to_the_queue_and_runs_again_with_the_same_point_and_seed(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    definition = make_definition(budget={"trials": 1}, training={"horizon_steps": 30})
+    study = prepare_study(repository, definition)
+    stop = StopRequest()
+
+    def interrupt(progress: Progress) -> None:
+        stop.interrupted = True
+
+    monkeypatch.setattr(worker_module, "REPORT_INTERVAL_SECONDS", 0.0)
+    Worker(repository, study, images, stop, Recorder(interrupt)).run()
+    (waiting,) = optuna_trials(repository, study)
+    assert waiting.state is TrialState.WAITING
+    assert repository.results(study) == []
+    _, recorder = work(repository, definition, images)
+    ((number, point, result),) = recorder.finished
+    assert (number, result.seed) == (0, trial_seed(7, 0))
+    assert point["learning_rate"] == waiting.params["learning_rate"]
+    assert len(optuna_trials(repository, study)) == 1
+
+
+def test_a_time_limit_ends_the_worker_without_losing_the_trial(repository: Repository, images: Images) -> None:
+    definition = make_definition(training={"horizon_steps": 10**6})
+    stop = StopRequest(timeout_seconds=0.5)
+    study, recorder = work(repository, definition, images, stop=stop)
+    assert recorder.finished == []
+    assert not stop.interrupted
+    assert repository.summary(study).waiting == 1
+
+
+def test_a_trial_that_raises_is_failed_with_its_reason_and_the_worker_gives_up_after_three(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(*args: Any, **kwargs: Any) -> None:
+        raise RuntimeError("out of\nmemory")
+
+    monkeypatch.setattr(worker_module, "train", no_memory)
+    with pytest.raises(WorkerError, match="3 trials in a row failed, the last one with: RuntimeError: out of memory"):
+        work(repository, make_definition(), images)
+    study = repository.get_study("small")
+    assert repository.summary(study).outcomes["failed"] == 3
+    assert {trial.state for trial in optuna_trials(repository, study)} == {TrialState.FAIL}
+
+
+def test_the_database_is_not_asked_at_every_step(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reports: list[int] = []
+    original = optuna.Trial.report
+
+    def report(self: optuna.Trial, value: float, step: int) -> None:
+        reports.append(step)
+        original(self, value, step)
+
+    monkeypatch.setattr(optuna.Trial, "report", report)
+    definition = make_definition(
+        budget={"trials": 1}, search_space={"learning_rate": 1e-4, "batch_size": 16}, training={"horizon_steps": 40}
+    )
+    work(repository, definition, images)
+    assert reports == [40]  # at the end; the interval in between is longer than the trial
+    assert Path(str(repository.database.url.database)).exists()
