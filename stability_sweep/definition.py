@@ -6,6 +6,7 @@ import hashlib
 import json
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -23,7 +24,7 @@ from stability_sweep.configs import (
 )
 from stability_sweep.definition_errors import describe_validation_error
 from stability_sweep.errors import DefinitionError
-from stability_sweep.search_space import Dimension, Frozen, Point, Value, complete_search_space
+from stability_sweep.search_space import Dimension, Frozen, Value, complete_search_space
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -164,7 +165,7 @@ class StudyDefinition(Frozen):
         """
         return _validate(cls, text, source="stored definition")
 
-    def at(self, point: Point) -> TrialConfig:
+    def at(self, point: Mapping[str, Value]) -> TrialConfig:
         """The settings of the trial at a point.
 
         Raises:

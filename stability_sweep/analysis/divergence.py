@@ -16,7 +16,7 @@ def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
 
     Returns:
         Columns ``x_band``, ``y_band`` (indices), ``x``, ``y`` (labels), ``diverged``, ``total``, ``fraction`` (NaN in
-        an empty cell), ``low``, ``high`` (Wilson's 95 % interval; 0 and 1 in an empty cell).
+        an empty cell), ``low``, ``high`` (Wilson's 95% interval; 0 and 1 in an empty cell).
     """
     trials = counted(frame)
     places = pd.DataFrame(

@@ -14,7 +14,7 @@ CONFIDENCE = 0.95
 
 @dataclass(frozen=True)
 class Proportion:
-    """`count` of `total`, with Wilson's 95 % interval (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
+    """`count` of `total`, with Wilson's 95% interval (E. B. Wilson, J. Am. Stat. Assoc. 22, 1927)."""
 
     count: int
     total: int
@@ -26,7 +26,7 @@ class Proportion:
 
     @property
     def interval(self) -> tuple[float, float]:
-        """Bounds of the 95 % interval; (0, 1) without trials."""
+        """Bounds of the 95% interval; (0, 1) without trials."""
         if not self.total:
             return 0.0, 1.0
         from scipy.stats import binomtest  # takes longer to import than most commands run

@@ -132,7 +132,7 @@ def _key_figures(frame: pd.DataFrame) -> list[KeyFigure]:
         KeyFigure(
             f"{share.value:.0%}" if share.total else "-",
             "diverged",
-            f"{share.count} of {share.total}; 95 % interval {low:.0%} to {high:.0%}",
+            f"{share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%}",
         ),
         *(
             KeyFigure(str(counts.get(outcome.value, 0)), outcome.value, meaning)

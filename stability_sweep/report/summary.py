@@ -10,6 +10,8 @@ from stability_sweep.analysis.frame import counted
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
 
+DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
+
 FEW_TRIALS = 5
 """A band with fewer trials is not mentioned in a sentence."""
 
@@ -29,9 +31,9 @@ def summary_sentences(definition: StudyDefinition, frame: pd.DataFrame) -> list[
 
 
 def percent(share: Proportion) -> str:
-    """``46 % (22 of 48; 95 % interval 33 to 60 %)``."""
+    """``46% (22 of 48; 95% interval 33% to 60%)``."""
     low, high = share.interval
-    return f"{share.value:.0%} ({share.count} of {share.total}; 95 % interval {low:.0%} to {high:.0%})"
+    return f"{share.value:.0%} ({share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%})"
 
 
 def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
@@ -41,8 +43,9 @@ def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFra
     )
     horizons = sorted({int(horizon) for horizon in trials["horizon"]})
     steps = f"{horizons[0]}" if len(horizons) == 1 else f"{horizons[0]} to {horizons[-1]}"
+    dataset = DATASET_NAMES[definition.data.dataset]
     return (
-        f"{_plural(len(frame), 'trial')} of RHVAE training on {definition.data.dataset} ({steps} steps each): "
+        f"{_plural(len(frame), 'trial')} of RHVAE training on {dataset} ({steps} steps each): "
         f"{percent(Proportion.diverged(trials))} diverged; {others}."
     )
 

@@ -55,8 +55,10 @@ def test_every_trial_but_the_failed_ones_is_counted_in_exactly_one_cell(trials: 
 def test_the_order_of_the_trials_does_not_matter(trials: list[dict[str, Any]], random: Any) -> None:
     shuffled = list(trials)
     random.shuffle(shuffled)
-    tables = [divergence_cells(frame_from(ts), AXES["learning_rate"], AXES["batch_size"]) for ts in (trials, shuffled)]
-    pd.testing.assert_frame_equal(*tables)
+    x, y = AXES["learning_rate"], AXES["batch_size"]
+    pd.testing.assert_frame_equal(
+        divergence_cells(frame_from(trials), x, y), divergence_cells(frame_from(shuffled), x, y)
+    )
 
 
 def test_a_cell_has_its_count_fraction_and_interval() -> None:

@@ -18,7 +18,7 @@ def test_mnist_is_scaled_and_split_without_overlap(mnist_dir: Path) -> None:
     assert images.training.shape == (59_000, 784)
     assert images.validation.shape == (1_000, 784)
     assert images.training.dtype == torch.float32
-    assert (images.training.min(), images.training.max()) == (0, 1)
+    assert (images.training.min().item(), images.training.max().item()) == (0, 1)
     everything = torch.from_numpy(mnist.training_images(mnist_dir).copy()).float() / 255
     assert torch.equal(images.validation, everything[59_000:])
 

@@ -69,13 +69,14 @@ def hold_momentum_fixed(model: Any) -> None:
 
     def with_fixed_momentum(recon: Tensor, x: Tensor, z: Tensor, momentum: Tensor, *rest: Any) -> Tensor:
         half_step = original(recon, x, z, momentum.detach().requires_grad_(), *rest)
-        return momentum + (half_step - momentum).detach()
+        fixed: Tensor = momentum + (half_step - momentum).detach()
+        return fixed
 
     model._leap_step_1 = with_fixed_momentum
 
 
 def relative_error(ours: Tensor, theirs: Tensor) -> float:
     """‖ours − theirs‖ / ‖theirs‖."""
-    scale = theirs.detach().norm().item()
-    difference = (ours.detach() - theirs.detach()).norm().item()
+    scale = float(theirs.detach().norm())
+    difference = float((ours.detach() - theirs.detach()).norm())
     return difference / scale if scale > 0 else difference

@@ -48,7 +48,7 @@ class _LargestTensor(TorchDispatchMode):
     """Watches every operation for the largest tensor that it makes."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.elements = 0
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]

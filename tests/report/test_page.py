@@ -104,7 +104,7 @@ def test_the_summary_is_five_sentences_with_counts_and_intervals(
     sentences = summary_sentences(study.definition, frame)
     diverged = int((frame["outcome"] == "diverged").sum())
     assert len(sentences) == 5
-    assert f"({diverged} of 40; 95 % interval" in sentences[0]
+    assert f"({diverged} of 40; 95% interval" in sentences[0]
     assert f"none of {40 - diverged} trials diverged" in sentences[1]
     assert sentences[3].startswith("Divergence came at step 3 in the median")
     assert sentences[4].startswith("Lowest validation loss of a stable trial: 31 (trial ")

@@ -1,0 +1,1 @@
+"""Measurements, kept apart from the tests: seeded, side by side with what users would run instead."""
