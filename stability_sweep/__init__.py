@@ -2,7 +2,8 @@
 
 The packages, in the order in which they may import each other (each imports only those above it)::
 
-    errors, outcome, search_space, definition, data, models, training, sampling, storage, sweep, analysis, report, cli
+    environment, errors, outcome, search_space, configs, definition,
+    data, models, training, sampling, storage, sweep, analysis, report, cli
 """
 
 from importlib.metadata import version

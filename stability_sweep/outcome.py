@@ -103,6 +103,10 @@ class TrialResult:
             raise ValueError(f"diverged at step {self.divergence.step}, but {self.steps} steps were begun")
 
 
+LOSS_FIELDS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
+"""The fields of `TrialResult` that may be NaN or infinite."""
+
+
 def judge_finite_run(first_loss: float, final_loss: float, *, stalled_below: float, exploded_above: float) -> Outcome:
     """Judge a run that stayed finite to its horizon.
 

@@ -18,6 +18,7 @@ from sqlalchemy.exc import OperationalError
 
 from stability_sweep.data import mnist
 from stability_sweep.definition import StudyDefinition
+from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.repository import Provenance
@@ -42,9 +43,9 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def mnist_dir() -> Path:
-    folder = Path(os.environ.get(mnist.DATA_VARIABLE, ROOT.parent / "shared" / "mnist"))
+    folder = Path(os.environ.get(DATA_VARIABLE, ROOT.parent / "shared" / "mnist"))
     if mnist.find(folder, mnist.TRAINING_FILE) is None:
-        unavailable(f"no MNIST in {folder}; set {mnist.DATA_VARIABLE}")
+        unavailable(f"no MNIST in {folder}; set {DATA_VARIABLE}")
     return folder
 
 

@@ -7,11 +7,9 @@ from typing import Any
 
 import pandas as pd
 
-from stability_sweep.outcome import Outcome
+from stability_sweep.outcome import LOSS_FIELDS, Outcome
 from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
-
-LOSSES = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
 
 RESULT_COLUMNS = (
     "seed",
@@ -20,7 +18,7 @@ RESULT_COLUMNS = (
     "divergence_signal",
     "steps",
     "horizon",
-    *LOSSES,
+    *LOSS_FIELDS,
     "wall_seconds",
     "failure",
     "worker",
@@ -51,7 +49,7 @@ def trial_records(repository: Repository, study: StoredStudy) -> list[dict[str, 
                 "divergence_signal": divergence and divergence.signal.value,
                 "steps": result.steps,
                 "horizon": result.horizon,
-                **{name: getattr(result, name) for name in LOSSES},
+                **{name: getattr(result, name) for name in LOSS_FIELDS},
                 "wall_seconds": result.wall_seconds,
                 "failure": result.failure,
                 "worker": stored.provenance.worker,
@@ -76,7 +74,7 @@ def study_frame(repository: Repository, study: StoredStudy) -> pd.DataFrame:
 def frame_of(records: Sequence[dict[str, Any]], names: Sequence[str]) -> pd.DataFrame:
     """A frame with the types that the analysis relies on, also when there are no records."""
     frame = pd.DataFrame.from_records(records, columns=list(names))
-    floats = dict.fromkeys((*LOSSES, "wall_seconds"), "float64")
+    floats = dict.fromkeys((*LOSS_FIELDS, "wall_seconds"), "float64")
     integers = dict.fromkeys(("divergence_step", "steps", "horizon"), "Int64")
     return frame.astype({**floats, **integers})
 

@@ -100,8 +100,12 @@ class _Live:
         )
         self._study = self.progress.add_task(self._tally(), total=summary.budget, completed=summary.finished)
         self._trial = self.progress.add_task("", visible=False)
+        self._number: int | None = None
 
     def trial_progressed(self, number: int, point: Point, progress: TrainingProgress) -> None:
+        if number != self._number:
+            self._number = number
+            self.progress.reset(self._trial)
         self.progress.update(
             self._trial,
             description=f"trial {number}  loss {progress.loss:.4g}",

@@ -8,7 +8,8 @@ from typing import Annotated
 
 import typer
 
-from stability_sweep.cli.options import DEFAULT_STORAGE, Name, Storage, open_repository
+from stability_sweep.cli.options import Name, Storage, open_repository
+from stability_sweep.environment import DEFAULT_STORAGE
 
 
 class Format(str, Enum):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stability_sweep.environment import STORAGE_VARIABLE
 from stability_sweep.errors import StabilitySweepError
 
 if TYPE_CHECKING:
@@ -14,12 +15,10 @@ if TYPE_CHECKING:
 
     from stability_sweep.storage import Repository
 
-DEFAULT_STORAGE = "sqlite:///stability-sweep.db"
-
 Storage = Annotated[
     str,
     typer.Option(
-        envvar="STABILITY_SWEEP_STORAGE",
+        envvar=STORAGE_VARIABLE,
         show_envvar=True,
         help="Storage URL: sqlite:///FILE, postgresql://USER:PASSWORD@HOST/DATABASE or mysql://...",
     ),

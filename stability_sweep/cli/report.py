@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability_sweep.cli.options import DEFAULT_STORAGE, Name, Storage, open_repository
+from stability_sweep.cli.options import Name, Storage, open_repository
+from stability_sweep.environment import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     from stability_sweep.storage import Repository, StoredStudy

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stability_sweep.cli.options import (
-    DEFAULT_STORAGE,
     DataDir,
     Device,
     Storage,
@@ -19,6 +18,7 @@ from stability_sweep.cli.options import (
     set_threads,
 )
 from stability_sweep.definition import load_definition
+from stability_sweep.environment import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
     import torch

@@ -7,7 +7,8 @@ from dataclasses import asdict
 
 import typer
 
-from stability_sweep.cli.options import DEFAULT_STORAGE, AsJson, Name, Storage, open_repository
+from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
+from stability_sweep.environment import DEFAULT_STORAGE
 
 
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:

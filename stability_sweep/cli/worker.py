@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from stability_sweep.cli.options import (
-    DEFAULT_STORAGE,
     DataDir,
     Device,
     Name,
@@ -16,6 +15,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
+from stability_sweep.environment import DEFAULT_STORAGE
 
 
 def worker(

@@ -18,12 +18,10 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.errors import DataError
 
 logger = logging.getLogger(__name__)
-
-DATA_VARIABLE = "STABILITY_SWEEP_DATA"
-"""Environment variable that names a folder with the MNIST files."""
 
 TRAINING_FILE = "train-images-idx3-ubyte"
 

@@ -18,9 +18,6 @@ from stability_sweep.errors import StorageError
 from stability_sweep.storage import migrations
 from stability_sweep.storage.urls import EXTRAS, mask, parse_url, sqlite_path
 
-DEFAULT_URL = "sqlite:///stability-sweep.db"
-"""A SQLite file in the working folder."""
-
 SQLITE_BUSY_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
 CREATION_LOCK_TIMEOUT_SECONDS = 60

@@ -14,10 +14,9 @@ from sqlalchemy.orm import Session
 from stability_sweep import __version__
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
+from stability_sweep.outcome import LOSS_FIELDS, Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage.database import Database, storage_errors
 from stability_sweep.storage.schema import (
-    LOSS_COLUMNS,
     DefinitionRow,
     ResultRow,
     decode_number,
@@ -237,7 +236,7 @@ class Repository:
     ) -> None:
         """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same."""
         losses: dict[str, float | str | None] = {}
-        for name in LOSS_COLUMNS:
+        for name in LOSS_FIELDS:
             losses[name], losses[f"{name}_kind"] = encode_number(getattr(result, name))
         row = ResultRow(
             trial_id=trial._trial_id,
@@ -312,7 +311,7 @@ def _stored_result(row: ResultRow) -> StoredResult:
     divergence = None
     if row.divergence_step is not None and row.divergence_signal is not None:
         divergence = Divergence(step=row.divergence_step, signal=Signal(row.divergence_signal))
-    losses = {name: decode_number(getattr(row, name), getattr(row, f"{name}_kind")) for name in LOSS_COLUMNS}
+    losses = {name: decode_number(getattr(row, name), getattr(row, f"{name}_kind")) for name in LOSS_FIELDS}
     result = TrialResult(
         seed=row.seed,
         outcome=Outcome(row.outcome),

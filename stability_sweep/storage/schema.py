@@ -79,9 +79,6 @@ class ResultRow(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
 
 
-LOSS_COLUMNS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
-"""The columns of `ResultRow` that have a kind beside them."""
-
 _KINDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}
 
 

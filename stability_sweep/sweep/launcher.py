@@ -10,14 +10,12 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from stability_sweep.environment import STORAGE_VARIABLE
 from stability_sweep.errors import WorkerError
 from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
-
-STORAGE_VARIABLE = "STABILITY_SWEEP_STORAGE"
-"""Environment variable with the storage URL: unlike an argument, other users of the machine cannot see it."""
 
 POLL_INTERVAL_SECONDS = 0.5
 LOG_LINES_SHOWN = 5

@@ -8,6 +8,7 @@ import torch
 from stability_sweep.configs import DataConfig
 from stability_sweep.data import available_dataset, mnist
 from stability_sweep.data.images import load_images
+from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.errors import DataError
 
 CPU = torch.device("cpu")
@@ -34,7 +35,7 @@ def test_digits_need_no_file_and_look_like_mnist(tmp_path: Path) -> None:
 
 def test_the_fallback_is_taken_only_when_mnist_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(mnist.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
     monkeypatch.setattr(mnist.fetch, "__kwdefaults__", {"mirrors": ["http://127.0.0.1:1/"], "timeout_seconds": 1.0})
     assert available_dataset(DataConfig(fallback="digits"), None) == "digits"
     with pytest.raises(mnist.MissingDataError, match="could not be downloaded"):

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from stability_sweep.data import mnist
+from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.errors import DataError
 
 FILE = f"{mnist.TRAINING_FILE}.gz"
@@ -21,7 +22,7 @@ FILE = f"{mnist.TRAINING_FILE}.gz"
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty cache of our own, and no folder named by the environment."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    monkeypatch.delenv(mnist.DATA_VARIABLE, raising=False)
+    monkeypatch.delenv(DATA_VARIABLE, raising=False)
     return mnist.cache_folder()
 
 
@@ -69,7 +70,7 @@ def test_data_dir_comes_before_the_environment_and_the_cache(
     mnist_dir: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     assert mnist.locate(None).folder == cache
-    monkeypatch.setenv(mnist.DATA_VARIABLE, str(mnist_dir))
+    monkeypatch.setenv(DATA_VARIABLE, str(mnist_dir))
     assert mnist.locate(None).folder == mnist_dir
     assert mnist.locate(tmp_path).folder == tmp_path
 

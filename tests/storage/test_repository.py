@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import optuna
 import pytest
@@ -36,6 +36,15 @@ def save(repository: Repository, study: StoredStudy, result: TrialResult) -> Non
     trial = ask(repository, study)
     frozen = repository.database.optuna_storage.get_trial(trial._trial_id)
     repository.save_result(study, frozen, result, PROVENANCE)
+
+
+def at_once(work: Callable[[], None]) -> None:
+    """Do the same in four threads, each with whatever connections it opens itself."""
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
 
 
 EXTREME_RESULTS = [
@@ -106,11 +115,7 @@ def test_never_more_trials_are_granted_than_the_budget(anywhere: Repository, sto
             granted.append(count)
         database.close()
 
-    threads = [threading.Thread(target=work) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work)
     assert sum(granted) == 25
     assert anywhere.all_granted(study)
     raised = anywhere.set_budget(study, 27)
@@ -125,11 +130,7 @@ def test_two_processes_that_create_one_study_get_the_same(anywhere: Repository, 
         studies.append(Repository(database).create_study(make_definition(), "digits"))
         database.close()
 
-    threads = [threading.Thread(target=create) for _ in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(create)
     assert len(studies) == 4
     assert len({study.study_id for study in studies}) == 1
 

@@ -1,0 +1,10 @@
+"""The environment variables that the program reads, and what holds without them."""
+
+STORAGE_VARIABLE = "STABILITY_SWEEP_STORAGE"
+"""The storage URL: unlike an argument, other users of the machine cannot see it."""
+
+DEFAULT_STORAGE = "sqlite:///stability-sweep.db"
+"""A SQLite file in the working folder."""
+
+DATA_VARIABLE = "STABILITY_SWEEP_DATA"
+"""A folder with the MNIST files."""
