@@ -57,9 +57,9 @@ def integrate(
             kick, drift = _half_kick_and_drift(state, metric, step_size)
         momentum = state.momentum - kick
         position = state.position + drift
-        here, local = potential(position), metric.at(position)
-        gradient = here.gradient + metric.position_gradient(position, momentum, local)
-        momentum = ratio * (momentum - half * gradient)
+        here = potential(position)
+        local, gradient = metric.at_with_gradient(position, momentum)
+        momentum = ratio * (momentum - half * (here.gradient + gradient))
         state = PhasePoint(position, momentum, here, local)
     return state
 

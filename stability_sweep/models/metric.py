@@ -10,11 +10,12 @@ Shapes: B positions, N centroids (the batch itself in training), d latent dimens
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from stability_sweep.models.packing import identity, pack, pack_dual, unpack, unpack_gradient
 
 
 @dataclass(frozen=True)
@@ -29,10 +30,6 @@ class LocalMetric:
     """G, (B, d, d); NaN where G⁻¹ is not positive definite."""
     log_det: Tensor
     """log det G, (B,); NaN where G⁻¹ is not positive definite."""
-
-    def detach(self) -> LocalMetric:
-        """The same numbers, constant for backpropagation."""
-        return LocalMetric(self.weights.detach(), self.inverse.detach(), self.tensor.detach(), self.log_det.detach())
 
     def squared_norm(self, momentum: Tensor) -> Tensor:
         """ρᵀG⁻¹ρ, (B,), for ρ (B, d)."""
@@ -65,10 +62,9 @@ class RiemannianMetric:
 
     def at(self, position: Tensor) -> LocalMetric:
         """Evaluate the metric at z, (B, d)."""
-        distances = squared_distances(position, self.centroids)
-        weights = torch.exp(-distances / self.temperature.square())
-        identity = pack(torch.eye(position.shape[-1], dtype=position.dtype, device=position.device))
-        inverse = unpack(weights @ self.packed + self.regularization * identity, position.shape[-1])
+        weights = torch.exp(-squared_distances(position, self.centroids) / self.temperature.square())
+        packed = torch.addmm(self.regularization * identity(position), weights, self.packed)
+        inverse = unpack(packed, position.shape[-1])
         tensor, log_det = inverse_and_log_det(inverse)
         return LocalMetric(weights, inverse, tensor, log_det)
 
@@ -78,15 +74,69 @@ class RiemannianMetric:
         Both terms have one shape: the derivative of G⁻¹ in direction i, contracted with G − ρρᵀ, is
         (1/T²) Σ_j w_bj ⟨G − ρρᵀ, M_j⟩ (z_b − μ_j).
         """
-        difference = local.tensor - momentum.unsqueeze(-1) * momentum.unsqueeze(-2)
-        pull = local.weights * (pack_dual(difference) @ self.packed.mT)
-        moment = pull.sum(dim=1, keepdim=True) * position - pull @ self.centroids
-        return moment / self.temperature.square()
+        pull = local.weights * (_difference(local, momentum) @ self.packed.mT)
+        return _moment(pull, position, self.centroids) / self.temperature.square()
+
+    def at_with_gradient(self, position: Tensor, momentum: Tensor) -> tuple[LocalMetric, Tensor]:
+        """Both of the above at once, with one backward pass for them, written by hand."""
+        inverse, log_det, gradient, weights, tensor = _AtWithGradient.apply(  # type: ignore[no-untyped-call]
+            position, momentum, self.centroids, self.packed, self.temperature, self.regularization
+        )
+        return LocalMetric(weights, inverse, tensor, log_det), gradient
+
+
+class _AtWithGradient(torch.autograd.Function):
+    """G⁻¹, log det G and the position gradient g. In the backward pass a bar is the derivative of the loss."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, z: Tensor, rho: Tensor, mu: Tensor, M: Tensor, temperature: Tensor, regularization: Tensor
+    ) -> tuple[Tensor, ...]:
+        local = RiemannianMetric(mu, M, temperature, regularization).at(z)
+        difference = _difference(local, rho)
+        product = difference @ M.mT
+        pull = local.weights * product
+        gradient = _moment(pull, z, mu) / temperature.square()
+        ctx.save_for_backward(z, rho, mu, M, temperature, local.weights, local.tensor, difference, product, pull)
+        ctx.mark_non_differentiable(local.weights, local.tensor)
+        return local.inverse, local.log_det, gradient, local.weights, local.tensor
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+        inverse_bar, log_det_bar, gradient_bar, _, _ = bars
+        z, rho, mu, M, temperature, W, G, difference, product, pull = ctx.saved_tensors
+        d = z.shape[-1]
+        moment_bar = gradient_bar / temperature.square()
+        # g = (Σ_j pull_bj (z_b − μ_j)) / T², pull = W ∘ product, product = ⟨G − ρρᵀ, M⟩
+        pull_bar = (moment_bar * z).sum(dim=1, keepdim=True) - moment_bar @ mu.mT
+        product_bar = pull_bar * W
+        difference_bar = unpack(product_bar @ M, d)
+        rho_bar = -2 * torch.bmm(difference_bar, rho.unsqueeze(-1)).squeeze(-1)
+        # d(S⁻¹) = −S⁻¹ dS S⁻¹ and d(log det S⁻¹) = −tr(S⁻¹ dS), for S = G⁻¹ = unpack(W M + λI)
+        inverse_bar = inverse_bar - G @ difference_bar @ G - log_det_bar.view(-1, 1, 1) * G
+        packed_bar = unpack_gradient(inverse_bar)
+        W_bar = torch.addmm(pull_bar * product, packed_bar, M.mT)
+        M_bar = torch.cat([product_bar, W]).mT @ torch.cat([difference, packed_bar])
+        # W = exp(−‖z_b − μ_j‖²/T²)
+        distance_bar = W_bar.mul_(W).mul_(-2 / temperature.square())
+        z_bar = pull.sum(dim=1, keepdim=True) * moment_bar + _moment(distance_bar, z, mu)
+        mu_bar = distance_bar.sum(dim=0).unsqueeze(-1) * mu - distance_bar.mT @ z - pull.mT @ moment_bar
+        return z_bar, rho_bar, mu_bar, M_bar, None, None
+
+
+def _difference(local: LocalMetric, momentum: Tensor) -> Tensor:
+    """G − ρρᵀ, packed so that its product with packed matrices is the inner product, (B, p)."""
+    return pack_dual(local.tensor - momentum.unsqueeze(-1) * momentum.unsqueeze(-2))
+
+
+def _moment(weights: Tensor, position: Tensor, centroids: Tensor) -> Tensor:
+    """Σ_j weights_bj (z_b − μ_j), (B, d)."""
+    return torch.addmm(weights.sum(dim=1, keepdim=True) * position, weights, centroids, alpha=-1)
 
 
 def squared_distances(position: Tensor, centroids: Tensor) -> Tensor:
     """‖z_b − μ_j‖² for all pairs, (B, N), from differences: the expansion with ‖z‖² would lose small distances."""
-    return _SquaredDistances.apply(position, centroids)  # type: ignore[no-untyped-call, no-any-return]
+    return torch.cdist(position, centroids, compute_mode="donot_use_mm_for_euclid_dist").square()
 
 
 def inverse_and_log_det(matrices: Tensor) -> tuple[Tensor, Tensor]:
@@ -95,73 +145,6 @@ def inverse_and_log_det(matrices: Tensor) -> tuple[Tensor, Tensor]:
     Where the factorisation refuses (S is not finite, or not positive definite in this precision), both are NaN: a
     divergence, not a crash.
     """
-    return _InverseAndLogDet.apply(matrices)  # type: ignore[no-untyped-call, no-any-return]
-
-
-class _SquaredDistances(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, position: Tensor, centroids: Tensor) -> Tensor:
-        ctx.save_for_backward(position, centroids)
-        return torch.cdist(position, centroids, compute_mode="donot_use_mm_for_euclid_dist").square_()
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, Tensor]:
-        (gradient,) = gradients
-        position, centroids = ctx.saved_tensors
-        of_position = gradient.sum(dim=1, keepdim=True) * position - gradient @ centroids
-        of_centroids = gradient.sum(dim=0).unsqueeze(-1) * centroids - gradient.mT @ position
-        return 2 * of_position, 2 * of_centroids
-
-
-class _InverseAndLogDet(torch.autograd.Function):
-    @staticmethod
-    def forward(ctx: Any, matrices: Tensor) -> tuple[Tensor, Tensor]:
-        factor, refused = torch.linalg.cholesky_ex(matrices)
-        factor = factor.masked_fill((refused != 0).view(-1, 1, 1), torch.nan)
-        inverse = torch.cholesky_inverse(factor)
-        log_det = -2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
-        ctx.save_for_backward(inverse)
-        return inverse, log_det
-
-    @staticmethod
-    def backward(ctx: Any, *gradients: Tensor) -> Tensor:
-        of_inverse, of_log_det = gradients
-        inverse: Tensor = ctx.saved_tensors[0]
-        # d(S⁻¹) = −S⁻¹ dS S⁻¹ and d(log det S⁻¹) = −tr(S⁻¹ dS)
-        return -inverse @ of_inverse @ inverse - of_log_det.view(-1, 1, 1) * inverse
-
-
-def pack(matrices: Tensor) -> Tensor:
-    """Entries on and below the diagonal: (..., d, d) to (..., p)."""
-    layout = _layout(matrices.shape[-1], matrices.device)
-    return matrices.flatten(-2).index_select(-1, layout.lower)
-
-
-def unpack(packed: Tensor, d: int) -> Tensor:
-    """The symmetric matrices of packed entries: (B, p) to (B, d, d)."""
-    return packed.index_select(-1, _layout(d, packed.device).mirror).view(-1, d, d)
-
-
-def pack_dual(matrices: Tensor) -> Tensor:
-    """Packed form whose dot product with ``pack(M)`` is ⟨A, M⟩, for symmetric A: off-diagonal entries count twice."""
-    layout = _layout(matrices.shape[-1], matrices.device)
-    return pack(matrices) * layout.multiplicity.to(matrices.dtype)
-
-
-@dataclass(frozen=True)
-class _Layout:
-    lower: Tensor
-    """(p,), position of each packed entry in the flattened matrix."""
-    mirror: Tensor
-    """(d²,), packed entry of each position in the flattened matrix."""
-    multiplicity: Tensor
-    """(p,), how often a packed entry occurs in the matrix."""
-
-
-@lru_cache(maxsize=32)
-def _layout(d: int, device: torch.device) -> _Layout:
-    rows, columns = torch.tril_indices(d, d)
-    mirror = torch.empty(d, d, dtype=torch.long)
-    mirror[rows, columns] = mirror[columns, rows] = torch.arange(len(rows))
-    multiplicity = torch.where(rows == columns, 1.0, 2.0)
-    return _Layout((rows * d + columns).to(device), mirror.flatten().to(device), multiplicity.to(device))
+    factor, refused = torch.linalg.cholesky_ex(matrices)
+    factor = factor.masked_fill((refused != 0).view(-1, 1, 1), torch.nan)
+    return torch.cholesky_inverse(factor), -2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)

@@ -7,12 +7,10 @@ Shapes: B batch, D pixels, d latent dimension.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor, nn
 
-from stability_sweep.models.likelihood import LIKELIHOODS
+from stability_sweep.models.decoding import Decoded, decode_one_hidden_layer
 
 ENCODER_UNITS = 512
 DECODER_UNITS = 512
@@ -65,21 +63,8 @@ class MLPMetric(nn.Module):
         return entries.index_select(1, self._places).view(-1, d, d)
 
 
-class Decoded(NamedTuple):
-    """A decoder's answer at latent positions z."""
-
-    log_likelihood: Tensor
-    """log p(x|z), (B,), without the constants that pythae drops."""
-    gradient: Tensor
-    """∂_z of −log p(x|z), (B, d), itself differentiable."""
-
-
 class MLPDecoder(nn.Module):
-    """Latent positions to pixels, with the gradient of the likelihood in closed form.
-
-    For one hidden layer the gradient is two more matrix products. Written as an ordinary forward expression it costs
-    one backward pass, where differentiating the decoder twice would cost several.
-    """
+    """Latent positions to pixels."""
 
     def __init__(self, pixels: int, latent_dim: int) -> None:
         super().__init__()
@@ -91,18 +76,13 @@ class MLPDecoder(nn.Module):
         """Map z (B, d) to the reconstruction (B, D)."""
         return self.layers(latent)  # type: ignore[no-any-return]
 
+    def decode(self, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
+        """log p(x|z) and its gradient for z (B, d) and x (B, D); `reconstruction_loss` is ``mse`` or ``bce``."""
+        return decode_one_hidden_layer(latent, images, self._linear(0), self._linear(1), reconstruction_loss)
+
     def _linear(self, index: int) -> nn.Linear:
         block = self.layers[index]
         assert isinstance(block, nn.Sequential)
         linear = block[0]
         assert isinstance(linear, nn.Linear)
         return linear
-
-    def decode(self, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
-        """log p(x|z) and its gradient for z (B, d) and x (B, D); `reconstruction_loss` is ``mse`` or ``bce``."""
-        first, second = self._linear(0), self._linear(1)
-        hidden = torch.relu(first(latent))
-        reconstruction = torch.sigmoid(second(hidden))
-        log_likelihood, logit_gradient = LIKELIHOODS[reconstruction_loss](reconstruction, images)
-        hidden_gradient = (logit_gradient @ second.weight) * (hidden > 0)
-        return Decoded(log_likelihood, hidden_gradient @ first.weight)

@@ -16,8 +16,9 @@ from torch import Tensor, nn
 
 from stability_sweep.configs import RHVAEConfig
 from stability_sweep.models.leapfrog import PhasePoint, Potential, integrate
-from stability_sweep.models.metric import RiemannianMetric, pack
+from stability_sweep.models.metric import RiemannianMetric
 from stability_sweep.models.networks import MLPDecoder, MLPEncoder, MLPMetric
+from stability_sweep.models.packing import identity
 
 IMAGE_PIXELS = 28 * 28
 
@@ -88,7 +89,8 @@ class RHVAE(nn.Module):
             decoded = self.decoder.decode(z, images, self.config.reconstruction_loss)
             return Potential(decoded.log_likelihood, decoded.gradient + z)
 
-        with torch.no_grad():  # the leapfrog treats everything evaluated at the start as constant
+        # The leapfrog treats what is evaluated at the start as constant; in evaluation the momentum depends on it.
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
             start, local = potential(position), metric.at(position)
         if factors is None:
             factors = torch.linalg.cholesky_ex(local.tensor).L
@@ -113,8 +115,9 @@ class RHVAE(nn.Module):
         if not self._remembered:
             # Before any training: one centroid at the origin with the identity and T = 1, as in pythae.
             origin = torch.zeros(1, self.config.latent_dim).to(self.temperature)
-            identity = pack(torch.eye(self.config.latent_dim).to(self.temperature)).unsqueeze(0)
-            return RiemannianMetric(origin, identity, torch.ones_like(self.temperature), self.regularization)
+            return RiemannianMetric(
+                origin, identity(origin).unsqueeze(0), torch.ones_like(self.temperature), self.regularization
+            )
         centroids, packed = (torch.cat(parts) for parts in zip(*self._remembered, strict=True))
         return RiemannianMetric(centroids, packed, self.temperature, self.regularization)
 

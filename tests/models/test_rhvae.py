@@ -65,5 +65,5 @@ def test_no_tensor_of_batch_squared_times_d_squared_is_ever_made(n_lf: int) -> N
     model = RHVAE(RHVAEConfig(latent_dim=d, n_lf=n_lf))
     with _LargestTensor() as largest:
         model.loss(torch.rand(batch, 784)).backward()
-    assert largest.elements <= batch * max(batch, 784)
+    assert largest.elements <= 2 * batch * max(batch, 784)
     assert largest.elements < batch * batch * d

@@ -1,0 +1,72 @@
+"""Symmetric matrices as their entries on and below the diagonal.
+
+Shapes: d size of a matrix, p = d(d+1)/2.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+
+def pack(matrices: Tensor) -> Tensor:
+    """Entries on and below the diagonal: (B, d, d) to (B, p)."""
+    return matrices.flatten(-2).index_select(-1, _layout_for(matrices).lower)
+
+
+def unpack(packed: Tensor, d: int) -> Tensor:
+    """The symmetric matrices of packed entries: (B, p) to (B, d, d)."""
+    return packed.index_select(-1, _layout(d, packed.dtype, packed.device).mirror).view(-1, d, d)
+
+
+def pack_dual(matrices: Tensor) -> Tensor:
+    """Packed form whose dot product with ``pack(M)`` is ⟨A, M⟩, for symmetric A: off-diagonal entries count twice."""
+    return pack(matrices) * _layout_for(matrices).multiplicity
+
+
+def unpack_gradient(gradient: Tensor) -> Tensor:
+    """The backward pass of `unpack`: the gradient with respect to the packed entries, (B, d, d) to (B, p)."""
+    layout = _layout_for(gradient)
+    flat = gradient.flatten(-2)
+    return (flat.index_select(-1, layout.lower) + flat.index_select(-1, layout.upper)) * (0.5 * layout.multiplicity)
+
+
+def identity(like: Tensor) -> Tensor:
+    """The packed identity of size d, (p,), for a tensor of shape (..., d)."""
+    return _layout(like.shape[-1], like.dtype, like.device).identity
+
+
+@dataclass(frozen=True)
+class _Layout:
+    lower: Tensor
+    """(p,), position of each packed entry in the flattened matrix."""
+    upper: Tensor
+    """(p,), position of its mirror image."""
+    mirror: Tensor
+    """(d²,), packed entry of each position in the flattened matrix."""
+    multiplicity: Tensor
+    """(p,), how often a packed entry occurs in the matrix."""
+    identity: Tensor
+    """(p,), 1 on the diagonal."""
+
+
+def _layout_for(matrices: Tensor) -> _Layout:
+    return _layout(matrices.shape[-1], matrices.dtype, matrices.device)
+
+
+@lru_cache(maxsize=32)
+def _layout(d: int, dtype: torch.dtype, device: torch.device) -> _Layout:
+    rows, columns = torch.tril_indices(d, d)
+    mirror = torch.empty(d, d, dtype=torch.long)
+    mirror[rows, columns] = mirror[columns, rows] = torch.arange(len(rows))
+    diagonal = rows == columns
+    return _Layout(
+        lower=(rows * d + columns).to(device),
+        upper=(columns * d + rows).to(device),
+        mirror=mirror.flatten().to(device),
+        multiplicity=torch.where(diagonal, 1.0, 2.0).to(device, dtype),
+        identity=diagonal.to(device, dtype),
+    )
