@@ -13,8 +13,10 @@ import torch
 from torch import Tensor
 
 _SMALLEST_LOG = -100.0
+_LEAST_VARIANCE = 9.999999960041972e-13
+"""Least denominator in torch's derivative of binary cross-entropy: 1e-12 rounded to float32, in float64 as well."""
 _TINY = 1e-12
-"""What torch's binary cross-entropy adds to, or takes as the least, denominator."""
+"""What torch's second derivative of it adds to its denominators."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ def _bernoulli_log_density(reconstruction: Tensor, images: Tensor) -> Tensor:
 
 
 def _bernoulli_slope(reconstruction: Tensor, images: Tensor) -> Tensor:
-    return (reconstruction - images) / (reconstruction * (1 - reconstruction)).clamp_min(_TINY)
+    return (reconstruction - images) / (reconstruction * (1 - reconstruction)).clamp_min(_LEAST_VARIANCE)
 
 
 def _bernoulli_slope_derivative(reconstruction: Tensor, images: Tensor) -> Tensor:
