@@ -46,8 +46,8 @@ class _OneHiddenLayer(torch.autograd.Function):
         h = torch.addmm(b1, z, W1.t()).relu_()
         y = torch.addmm(b2, h, W2.t()).sigmoid_()
         q = likelihood.slope(y, x)
-        delta = q * (1 - y) * y  # ∂(−log p)/∂a
-        v = (delta @ W2).mul_(h > 0)
+        delta = _through_sigmoid(q, y)  # ∂(−log p)/∂a
+        v = _through_relu(delta @ W2, h)
         ctx.likelihood = likelihood
         ctx.save_for_backward(z, x, W1, W2, h, y, q, delta, v)
         return likelihood.log_density(y, x), v @ W1
@@ -56,17 +56,28 @@ class _OneHiddenLayer(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
         density_bar, gradient_bar = bars
         z, x, W1, W2, h, y, q, delta, v = ctx.saved_tensors
-        alive = h > 0
-        v_bar = (gradient_bar @ W1.t()).mul_(alive)
+        v_bar = _through_relu(gradient_bar @ W1.t(), h)
         delta_bar = v_bar @ W2.t()
         # The order of these operations is torch's own, so that rounding agrees with pythae where x̂ saturates.
-        y_bar = (delta_bar * q) * (1 - 2 * y)
-        q_bar = (delta_bar * (1 - y)).mul_(y)
+        y_bar = (delta_bar * q).mul_(1 - 2 * y)
+        q_bar = _through_sigmoid(delta_bar, y)
         derivative = ctx.likelihood.slope_derivative(y, x)
         y_bar += q_bar if derivative is None else derivative * q_bar
-        y_bar -= density_bar.unsqueeze(-1) * q
-        a_bar = y_bar.mul_(1 - y).mul_(y)
-        h_bar = (a_bar @ W2).mul_(alive)
+        y_bar.addcmul_(density_bar.unsqueeze(-1), q, value=-1)
+        a_bar = _through_sigmoid(y_bar, y)
+        h_bar = _through_relu(a_bar @ W2, h)
         W2_bar = torch.cat([a_bar, delta]).t() @ torch.cat([h, v_bar])
         W1_bar = torch.cat([h_bar, v]).t() @ torch.cat([z, gradient_bar])
         return h_bar @ W1, None, W1_bar, h_bar.sum(0), W2_bar, a_bar.sum(0), None
+
+
+def _through_sigmoid(gradient: Tensor, sigmoid: Tensor) -> Tensor:
+    """gradient · (1 − y) · y in one pass, given y = sigmoid(a)."""
+    result: Tensor = torch.ops.aten.sigmoid_backward(gradient, sigmoid)
+    return result
+
+
+def _through_relu(gradient: Tensor, relu: Tensor) -> Tensor:
+    """The gradient where the unit is alive, in one pass, given h = relu(a)."""
+    result: Tensor = torch.ops.aten.threshold_backward(gradient, relu, 0.0)
+    return result
