@@ -67,9 +67,10 @@ def _steps(n_lf: int, batch: int) -> tuple[Callable[[], None], Callable[[], None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         import pythae.models
-    config = RHVAEConfig(latent_dim=LATENT_DIM, n_lf=n_lf, regularization=1e-3)
+    settings: dict[str, Any] = {"latent_dim": LATENT_DIM, "n_lf": n_lf, "regularization": 1e-3}
+    config = RHVAEConfig(**settings)
     torch.manual_seed(0)
-    theirs = pythae.models.RHVAE(pythae.models.RHVAEConfig(input_dim=(784,), **config.model_dump())).train()
+    theirs = pythae.models.RHVAE(pythae.models.RHVAEConfig(input_dim=(784,), **settings)).train()
     ours = RHVAE(config).train()
     load_pythae_state(ours, theirs.state_dict())
     images = torch.rand(batch, 784)

@@ -8,15 +8,27 @@ from __future__ import annotations
 import math
 from typing import Annotated, Literal
 
-from pydantic import AllowInfNan, Field, model_validator
+from pydantic import AllowInfNan, BeforeValidator, Field, PlainSerializer, model_validator
 from typing_extensions import Self
 
-from stability_sweep.search_space import Frozen
+from stability_sweep.search_space import OFF, Frozen
 
 SMALLEST_SAFE_BATCH = 16
 
 AVAILABLE_IMAGES = {"mnist": 60_000, "digits": 1_797}
 """Images per data set (of MNIST, its training set); training takes them from the start, validation from the end."""
+
+
+NETWORK_PATTERN = r"^(mlp|conv|resnet|[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*)$"
+
+OffOrPositive = Annotated[
+    float,
+    AllowInfNan(True),
+    Field(gt=0),
+    BeforeValidator(lambda value: math.inf if value == OFF else value),
+    PlainSerializer(lambda value: OFF if math.isinf(value) else value, return_type=float | str, when_used="json"),
+]
+"""A positive number, or infinity, which is written "off"."""
 
 
 class RHVAEConfig(Frozen):
@@ -40,6 +52,19 @@ class RHVAEConfig(Frozen):
     """λ, added to the diagonal of the inverse metric."""
     reconstruction_loss: Literal["mse", "bce"] = "mse"
     """log p(x|z): a Gaussian of unit variance, or independent Bernoulli pixels."""
+    encoder: str = Field(default="mlp", pattern=NETWORK_PATTERN)
+    """``mlp``, ``conv``, ``resnet``, or the import path ``package.module:Class`` of a torch module."""
+    decoder: str = Field(default="mlp", pattern=NETWORK_PATTERN)
+    """As for the encoder."""
+    momentum_factor: Literal["network", "cholesky"] = "network"
+    """Draw the momentum with the metric network's L(x) (pythae), or a Cholesky factor of G(z₀) (the paper)."""
+    hamiltonian_gradient_cap: OffOrPositive = math.inf
+    """Largest norm of ∂_zH in the leapfrog steps."""
+    log_variance_clamp: OffOrPositive = math.inf
+    """Largest |log σ²| of the encoder."""
+    metric_log_diagonal_clamp: OffOrPositive = math.inf
+    """Largest |log| of the diagonal of the metric's factors L."""
+    precision: Literal["float32", "float64"] = "float32"
 
 
 class TrainingSettings(Frozen):
@@ -76,7 +101,7 @@ class TrainingConfig(TrainingSettings):
     learning_rate: float = Field(gt=0)
     batch_size: int = Field(ge=1)
     """Images per micro-batch: the number that the RHVAE's metric couples."""
-    clip_norm: Annotated[float, AllowInfNan(True)] = Field(default=math.inf, gt=0)
+    clip_norm: OffOrPositive = math.inf
     """Largest L2 norm of the whole gradient; infinity switches clipping off."""
 
     def horizon(self, training_images: int) -> int:

@@ -1,4 +1,4 @@
-"""log p(x|z) of a decoder with one hidden layer, and its gradient in z, with a backward pass written by hand.
+"""log p(x|z) of a decoder, and its gradient in z; for one hidden layer with a backward pass written by hand.
 
 The leapfrog integrator needs ∂_z(−log p(x|z)), and training needs that gradient's own derivative. For one hidden layer
 both are a handful of matrix products. Written out, they cost one pass each instead of differentiating the decoder
@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from stability_sweep.models.likelihood import LIKELIHOODS, Likelihood
+from stability_sweep.models.likelihood import LIKELIHOODS, Likelihood, differentiable_log_density
 
 
 class Decoded(NamedTuple):
@@ -36,6 +36,17 @@ def decode_one_hidden_layer(
             latent, images, hidden.weight, hidden.bias, output.weight, output.bias, likelihood
         )
     )
+
+
+def decode_by_autograd(decoder: nn.Module, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
+    """The same for any decoder from z (B, d) to pixels in [0, 1], (B, D), at the price of differentiating it twice."""
+    differentiable = torch.is_grad_enabled() and latent.requires_grad
+    with torch.enable_grad():
+        z = latent if differentiable else latent.detach().requires_grad_()
+        reconstruction = decoder(z).flatten(1)
+        density = differentiable_log_density(reconstruction, images, LIKELIHOODS[reconstruction_loss])
+        (gradient,) = torch.autograd.grad(-density.sum(), z, create_graph=differentiable)
+    return Decoded(density, gradient) if differentiable else Decoded(density.detach(), gradient)
 
 
 class _OneHiddenLayer(torch.autograd.Function):

@@ -7,6 +7,7 @@ update, and the first half step and the position update are constants for backpr
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -48,30 +49,44 @@ def integrate(
     steps: int,
     step_size: float,
     beta_zero: Tensor,
+    gradient_cap: float = math.inf,
 ) -> PhasePoint:
-    """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants."""
+    """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants.
+
+    `gradient_cap` bounds the norm of every ∂_zH: g becomes g · min(1, cap/‖g‖).
+    """
     state = start
     half = 0.5 * step_size
     for ratio in _tempering_ratios(steps, beta_zero):
         with torch.no_grad():
-            kick, drift = _half_kick_and_drift(state, metric, step_size)
+            kick, drift = _half_kick_and_drift(state, metric, step_size, gradient_cap)
         momentum = state.momentum - kick
         position = state.position + drift
         here = potential(position)
         local, gradient = metric.at_with_gradient(position, momentum)
-        momentum = ratio * (momentum - half * (here.gradient + gradient))
+        momentum = ratio * (momentum - half * _capped(here.gradient + gradient, gradient_cap))
         state = PhasePoint(position, momentum, here, local)
     return state
 
 
-def _half_kick_and_drift(state: PhasePoint, metric: RiemannianMetric, step_size: float) -> tuple[Tensor, Tensor]:
+def _half_kick_and_drift(
+    state: PhasePoint, metric: RiemannianMetric, step_size: float, gradient_cap: float
+) -> tuple[Tensor, Tensor]:
     """Solve ρ½ = ρ − ε/2 ∂_zH(z, ρ½) by fixed-point iteration; return ρ − ρ½ and ε G⁻¹(z) ρ½."""
     position, local = state.position, state.metric
     kick = torch.zeros_like(position)
     for _ in range(FIXED_POINT_ITERATIONS):
         gradient = state.potential.gradient + metric.position_gradient(position, state.momentum - kick, local)
-        kick = 0.5 * step_size * gradient
+        kick = 0.5 * step_size * _capped(gradient, gradient_cap)
     return kick, step_size * local.velocity(state.momentum - kick)
+
+
+def _capped(gradient: Tensor, cap: float) -> Tensor:
+    if math.isinf(cap):
+        return gradient
+    norm = torch.linalg.vector_norm(gradient, dim=-1, keepdim=True)
+    scale: Tensor = (cap / norm).clamp_max(1.0)
+    return gradient * scale
 
 
 def _tempering_ratios(steps: int, beta_zero: Tensor) -> Iterator[Tensor]:

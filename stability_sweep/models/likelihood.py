@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -58,6 +59,38 @@ def _bernoulli_slope_derivative(reconstruction: Tensor, images: Tensor) -> Tenso
     on, off = reconstruction + _TINY, 1 - reconstruction + _TINY
     numerator = reconstruction * reconstruction - 2 * reconstruction * images + images
     return numerator / (on.square() * off.square())
+
+
+def differentiable_log_density(reconstruction: Tensor, images: Tensor, likelihood: Likelihood) -> Tensor:
+    """log p(x|z), (B,), which autograd may differentiate twice, with the derivatives of `Likelihood`."""
+    return _LogDensity.apply(reconstruction, images, likelihood)  # type: ignore[no-untyped-call, no-any-return]
+
+
+class _LogDensity(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, reconstruction: Tensor, images: Tensor, likelihood: Likelihood) -> Tensor:
+        ctx.save_for_backward(reconstruction, images)
+        ctx.likelihood = likelihood
+        return likelihood.log_density(reconstruction, images)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor, None, None]:
+        reconstruction, images = ctx.saved_tensors
+        slope: Tensor = _Slope.apply(reconstruction, images, ctx.likelihood)  # type: ignore[no-untyped-call]
+        return -bars[0].unsqueeze(-1) * slope, None, None
+
+
+class _Slope(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, reconstruction: Tensor, images: Tensor, likelihood: Likelihood) -> Tensor:
+        ctx.save_for_backward(reconstruction, images)
+        ctx.likelihood = likelihood
+        return likelihood.slope(reconstruction, images)
+
+    @staticmethod
+    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor, None, None]:
+        derivative = ctx.likelihood.slope_derivative(*ctx.saved_tensors)
+        return bars[0] if derivative is None else derivative * bars[0], None, None
 
 
 LIKELIHOODS = {

@@ -7,14 +7,22 @@ Shapes: B batch, D pixels, d latent dimension.
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import Tensor, nn
 
 from stability_sweep.models.decoding import Decoded, decode_one_hidden_layer
 
+IMAGE_PIXELS = 28 * 28
 ENCODER_UNITS = 512
 DECODER_UNITS = 512
 METRIC_UNITS = 400
+
+
+def clamp_magnitude(values: Tensor, limit: float) -> Tensor:
+    """max(−limit, min(limit, x)), element by element; an infinite limit costs nothing."""
+    return values if math.isinf(limit) else values.clamp(-limit, limit)
 
 
 def _hidden(inputs: int, units: int) -> nn.Sequential:
@@ -24,9 +32,9 @@ def _hidden(inputs: int, units: int) -> nn.Sequential:
 class MLPEncoder(nn.Module):
     """Images to the mean and the log-variance of the approximate posterior."""
 
-    def __init__(self, pixels: int, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int) -> None:
         super().__init__()
-        self.layers = nn.Sequential(_hidden(pixels, ENCODER_UNITS))
+        self.layers = nn.Sequential(_hidden(IMAGE_PIXELS, ENCODER_UNITS))
         self.embedding = nn.Linear(ENCODER_UNITS, latent_dim)
         self.log_var = nn.Linear(ENCODER_UNITS, latent_dim)
 
@@ -41,9 +49,10 @@ class MLPMetric(nn.Module):
 
     _places: Tensor
 
-    def __init__(self, pixels: int, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, log_diagonal_clamp: float = math.inf) -> None:
         super().__init__()
-        self.layers = _hidden(pixels, METRIC_UNITS)
+        self._log_diagonal_clamp = log_diagonal_clamp
+        self.layers = _hidden(IMAGE_PIXELS, METRIC_UNITS)
         self.diag = nn.Linear(METRIC_UNITS, latent_dim)
         self.lower = nn.Linear(METRIC_UNITS, latent_dim * (latent_dim - 1) // 2)
         # Where each entry of L comes from in (diagonal, lower part, zero) laid side by side.
@@ -57,7 +66,7 @@ class MLPMetric(nn.Module):
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, D) to L, (B, d, d)."""
         hidden = self.layers(images)
-        diagonal = self.diag(hidden).exp()
+        diagonal = clamp_magnitude(self.diag(hidden), self._log_diagonal_clamp).exp()
         entries = torch.cat([diagonal, self.lower(hidden), torch.zeros_like(diagonal[:, :1])], dim=1)
         d = diagonal.shape[1]
         return entries.index_select(1, self._places).view(-1, d, d)
@@ -66,10 +75,10 @@ class MLPMetric(nn.Module):
 class MLPDecoder(nn.Module):
     """Latent positions to pixels."""
 
-    def __init__(self, pixels: int, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int) -> None:
         super().__init__()
         self.layers = nn.Sequential(
-            _hidden(latent_dim, DECODER_UNITS), nn.Sequential(nn.Linear(DECODER_UNITS, pixels), nn.Sigmoid())
+            _hidden(latent_dim, DECODER_UNITS), nn.Sequential(nn.Linear(DECODER_UNITS, IMAGE_PIXELS), nn.Sigmoid())
         )
 
     def forward(self, latent: Tensor) -> Tensor:

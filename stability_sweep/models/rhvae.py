@@ -15,19 +15,19 @@ import torch
 from torch import Tensor, nn
 
 from stability_sweep.configs import RHVAEConfig
+from stability_sweep.models.decoding import Decoded, decode_by_autograd
 from stability_sweep.models.leapfrog import PhasePoint, Potential, integrate
 from stability_sweep.models.metric import RiemannianMetric
-from stability_sweep.models.networks import MLPDecoder, MLPEncoder, MLPMetric
+from stability_sweep.models.networks import MLPDecoder, MLPMetric, clamp_magnitude
 from stability_sweep.models.packing import identity
-
-IMAGE_PIXELS = 28 * 28
+from stability_sweep.models.registry import decoder_class, encoder_class
 
 REMEMBERED_BATCHES = 100
 """How many training batches make up the metric that evaluation uses."""
 
 
 class RHVAE(nn.Module):
-    """RHVAE with multilayer-perceptron networks.
+    """RHVAE with the networks that the settings name.
 
     In training mode the metric's centroids are the batch's own encodings. In evaluation mode they are those of the
     last 100 training batches, so that the loss of an image does not depend on its neighbours.
@@ -40,9 +40,9 @@ class RHVAE(nn.Module):
     def __init__(self, config: RHVAEConfig) -> None:
         super().__init__()
         self.config = config
-        self.encoder = MLPEncoder(IMAGE_PIXELS, config.latent_dim)
-        self.decoder = MLPDecoder(IMAGE_PIXELS, config.latent_dim)
-        self.metric = MLPMetric(IMAGE_PIXELS, config.latent_dim)
+        self.encoder = encoder_class(config)(config.latent_dim)
+        self.decoder = decoder_class(config)(config.latent_dim)
+        self.metric = MLPMetric(config.latent_dim, config.metric_log_diagonal_clamp)
         for name in ("temperature", "regularization", "beta_zero"):
             self.register_buffer(name, torch.tensor(getattr(config, name), dtype=torch.get_default_dtype()))
         self._remembered: deque[tuple[Tensor, Tensor]] = deque(maxlen=REMEMBERED_BATCHES)
@@ -79,21 +79,23 @@ class RHVAE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Negative evidence lower bound of every image, (B,); arguments as for `loss`."""
+        images = images.to(self.temperature.dtype)
         mean, log_variance = self.encoder(images)
+        log_variance = clamp_magnitude(log_variance, self.config.log_variance_clamp)
         noise = _noise(latent_noise, mean, generator)
         position = mean + noise * torch.exp(0.5 * log_variance)
-        factors = self.metric(images) if self.training else None
-        metric = self._batch_metric(mean, factors) if factors is not None else self._remembered_metric()
+        network_factors = self.metric(images)
+        metric = self._batch_metric(mean, network_factors) if self.training else self._remembered_metric()
 
         def potential(z: Tensor) -> Potential:
-            decoded = self.decoder.decode(z, images, self.config.reconstruction_loss)
+            decoded = self._decode(z, images)
             return Potential(decoded.log_likelihood, decoded.gradient + z)
 
-        # The leapfrog treats what is evaluated at the start as constant; in evaluation the momentum depends on it.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.training):
+        # The leapfrog treats what is evaluated at the start as constant; a momentum drawn with G depends on it.
+        from_metric = not self.training or self.config.momentum_factor == "cholesky"
+        with torch.set_grad_enabled(torch.is_grad_enabled() and from_metric):
             start, local = potential(position), metric.at(position)
-        if factors is None:
-            factors = torch.linalg.cholesky_ex(local.tensor).L
+        factors = torch.linalg.cholesky_ex(local.tensor).L if from_metric else network_factors
         momentum = _noise(momentum_noise, mean, generator) / self.beta_zero
         momentum = torch.bmm(factors, momentum.unsqueeze(-1)).squeeze(-1)
         end = integrate(
@@ -103,8 +105,14 @@ class RHVAE(nn.Module):
             steps=self.config.n_lf,
             step_size=self.config.eps_lf,
             beta_zero=self.beta_zero,
+            gradient_cap=self.config.hamiltonian_gradient_cap,
         )
         return _negative_elbo(end, noise, log_variance)
+
+    def _decode(self, latent: Tensor, images: Tensor) -> Decoded:
+        if isinstance(self.decoder, MLPDecoder):
+            return self.decoder.decode(latent, images, self.config.reconstruction_loss)
+        return decode_by_autograd(self.decoder, latent, images, self.config.reconstruction_loss)
 
     def _batch_metric(self, centroids: Tensor, factors: Tensor) -> RiemannianMetric:
         metric = RiemannianMetric.from_factors(centroids, factors, self.temperature, self.regularization)

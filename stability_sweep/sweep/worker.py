@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 
 from stability_sweep.data.images import Images
 from stability_sweep.errors import WorkerError
+from stability_sweep.models import decoder_class, encoder_class
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling import build_sampler, suggest_point
 from stability_sweep.search_space import Point
@@ -49,6 +50,9 @@ class Worker:
         self._repository = repository
         self._stored = study
         self._definition = study.effective_definition
+        # A user's networks must be importable here: told before the first trial, not by its failure.
+        encoder_class(self._definition.model)
+        decoder_class(self._definition.model)
         self._images = images
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()

@@ -144,7 +144,7 @@ def build_model(config: TrialConfig, seed: int) -> RHVAE:
     """A freshly initialized model; the global random state is left as it was."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = RHVAE(config.model)
+        model = RHVAE(config.model).to(getattr(torch, config.model.precision))
     assert isinstance(model, TrainableModel)
     return model
 

@@ -37,13 +37,31 @@ def default_dtype(dtype: torch.dtype) -> Iterator[None]:
         torch.set_default_dtype(before)
 
 
+def pythae_settings(config: RHVAEConfig) -> dict[str, Any]:
+    """The settings that pythae has too."""
+    names = ("latent_dim", "n_lf", "eps_lf", "beta_zero", "temperature", "regularization", "reconstruction_loss")
+    return {name: getattr(config, name) for name in names}
+
+
+def _network(name: str, settings: Any, kind: str = "VAE") -> Any:
+    """pythae's network of that name (None: its default), as its tutorial imports it."""
+    from pythae.models.nn.benchmarks import mnist
+
+    part = "Encoder" if kind == "VAE" else "Decoder"
+    label = {"conv": "Conv", "resnet": "ResNet"}
+    return getattr(mnist, f"{part}_{label[name]}_{kind}_MNIST")(settings) if name in label else None
+
+
 def make_pair(config: RHVAEConfig, dtype: torch.dtype) -> tuple[Any, RHVAE]:
     """A pythae model and ours with its weights, both in training mode."""
     models = import_pythae()
     with default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         torch.manual_seed(0)
-        theirs = models.RHVAE(models.RHVAEConfig(input_dim=(784,), **config.model_dump()))
+        settings = models.RHVAEConfig(input_dim=(1, 28, 28), **pythae_settings(config))
+        theirs = models.RHVAE(
+            settings, encoder=_network(config.encoder, settings), decoder=_network(config.decoder, settings, "AE")
+        )
         ours = RHVAE(config)
     load_pythae_state(ours, theirs.state_dict())
     return theirs.train(), ours.train()
@@ -53,7 +71,7 @@ def pythae_loss(model: Any, images: Tensor, latent_noise: Tensor, momentum_noise
     """pythae's loss with given noise: it draws with `randn_like`, first for the latent, then for the momentum."""
     noise = iter([latent_noise, momentum_noise])
     with default_dtype(images.dtype), mock.patch("torch.randn_like", side_effect=lambda *args, **kwargs: next(noise)):
-        loss = model({"data": images}).loss
+        loss = model({"data": images.view(-1, 1, 28, 28)}).loss
     assert isinstance(loss, Tensor)
     return loss
 

@@ -1,0 +1,55 @@
+"""Networks by name, and a user's own by import path."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+
+from torch import nn
+
+from stability_sweep.configs import RHVAEConfig
+from stability_sweep.errors import DefinitionError
+from stability_sweep.models import convolutional, networks
+
+ENCODERS: dict[str, Callable[[int], nn.Module]] = {
+    "mlp": networks.MLPEncoder,
+    "conv": convolutional.ConvEncoder,
+    "resnet": convolutional.ResNetEncoder,
+}
+DECODERS: dict[str, Callable[[int], nn.Module]] = {
+    "mlp": networks.MLPDecoder,
+    "conv": convolutional.ConvDecoder,
+    "resnet": convolutional.ResNetDecoder,
+}
+
+
+def encoder_class(config: RHVAEConfig) -> Callable[[int], nn.Module]:
+    """What builds the encoder from the latent dimension.
+
+    Raises:
+        DefinitionError: if the import path leads nowhere.
+    """
+    return ENCODERS.get(config.encoder) or _imported(config.encoder, "model.encoder")
+
+
+def decoder_class(config: RHVAEConfig) -> Callable[[int], nn.Module]:
+    """What builds the decoder from the latent dimension.
+
+    Raises:
+        DefinitionError: if the import path leads nowhere.
+    """
+    return DECODERS.get(config.decoder) or _imported(config.decoder, "model.decoder")
+
+
+def _imported(path: str, key: str) -> Callable[[int], nn.Module]:
+    module, _, name = path.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise DefinitionError(
+            f"{key}: {path!r} cannot be imported here ({error}); expected mlp, conv, resnet or package.module:Class, "
+            f"with the package installed or on PYTHONPATH"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, nn.Module)):
+        raise DefinitionError(f"{key}: {path!r} is not a class of torch.nn.Module")
+    return found
