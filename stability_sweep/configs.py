@@ -156,7 +156,7 @@ class OutcomeConfig(Frozen):
 
     stalled_below: float = Field(default=0.1, ge=0)
     """Smallest gain, (first - final) / |first|, that counts as learning."""
-    exploded_above: float = Field(default=0.0, ge=0)
+    exploded_above: float = Field(default=0.1, ge=0)
     """A run exploded if its final loss lies above its first by more than this multiple of |first|."""
     window_steps: int = Field(default=20, ge=1)
     """`final_loss` is the median over this many last steps (at most a tenth of the horizon)."""

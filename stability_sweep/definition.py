@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import re
 import sys
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from stability_sweep.configs import (
 )
 from stability_sweep.definition_errors import describe_validation_error
 from stability_sweep.errors import DefinitionError
-from stability_sweep.search_space import Dimension, Frozen, Value, complete_search_space
+from stability_sweep.search_space import Dimension, Frozen, Range, Value, complete_search_space
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -88,6 +89,15 @@ class StudyDefinition(Frozen):
     def _complete_search_space(cls, raw: Any) -> Any:
         return complete_search_space(raw)
 
+    @field_validator("search_space")
+    @classmethod
+    def _take_the_types_of_the_settings(cls, search_space: dict[str, Any]) -> dict[str, Any]:
+        """A range of a real-valued setting is real-valued, also where its ends are written as whole numbers."""
+        return {
+            name: dimension.as_real() if isinstance(dimension, Range) and _is_real(name) else dimension
+            for name, dimension in search_space.items()
+        }
+
     @model_validator(mode="after")
     def _check_dimensions(self) -> Self:
         for name, dimension in self.search_space.items():
@@ -96,6 +106,8 @@ class StudyDefinition(Frozen):
             except ValueError as error:
                 raise ValueError(f"search_space.{name}: {error}") from None
             for key, value in dimension.extremes().items():
+                if key == "off_share" and not _can_be_off(name):
+                    raise ValueError(f"search_space.{name}.off_share: this dimension cannot be off; leave the key out")
                 try:
                     self._check_value(name, value)
                 except ValueError as error:
@@ -117,6 +129,18 @@ class StudyDefinition(Frozen):
                 f"the batch and fewer images leave it mostly regularization; to try it all the same, put "
                 f"allow_small_batches = true at the top of the definition"
             )
+
+    @model_validator(mode="after")
+    def _check_largest_step(self) -> Self:
+        largest: dict[str, Value] = {"learning_rate": 1.0}
+        for name in ("batch_size", "training.accumulation_steps"):
+            if name in self.search_space:
+                largest[name] = max(self.search_space[name].extremes().values())
+        try:
+            self.at(largest).training.horizon(self.data.training_images)
+        except ValueError as error:
+            raise ValueError(f"search_space: at the largest values, {error}") from None
+        return self
 
     @model_validator(mode="after")
     def _check_grid(self) -> Self:
@@ -163,7 +187,11 @@ class StudyDefinition(Frozen):
         Raises:
             DefinitionError: if this version of the program does not understand it.
         """
-        return _validate(cls, text, source="stored definition")
+        try:
+            return _validate(cls, text, source="stored definition")
+        except DefinitionError as error:
+            first = str(error).splitlines()[0]
+            raise DefinitionError(f"another version of stability-sweep wrote this study: {first}") from error
 
     def at(self, point: Mapping[str, Value]) -> TrialConfig:
         """The settings of the trial at a point.
@@ -225,6 +253,22 @@ def split_dimension(name: str) -> tuple[str, str]:
                  *(f"training.{f}" for f in TrainingSettings.model_fields)]  # fmt: skip
         raise ValueError(f"no such dimension; allowed: {', '.join(known)}")
     return section, field
+
+
+def _can_be_off(name: str) -> bool:
+    section, field = split_dimension(name)
+    model = TrainingConfig if section == "training" else RHVAEConfig
+    return bool(model.model_fields[field].default == math.inf)
+
+
+def _is_real(name: str) -> bool:
+    """Whether a dimension's setting is real-valued; False for one that does not exist (which is told elsewhere)."""
+    try:
+        section, field = split_dimension(name)
+    except ValueError:
+        return False
+    model = TrainingConfig if section == "training" else RHVAEConfig
+    return model.model_fields[field].annotation in (float, float | None)
 
 
 def load_definition(path: Path) -> StudyDefinition:

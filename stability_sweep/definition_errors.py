@@ -62,6 +62,10 @@ def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
         return message.removeprefix("Value error, ")
     if kind == "literal_error":
         return f"expected one of {detail['ctx']['expected'].replace(' or ', ', ')}, got {value!r}"
+    if kind == "too_short":
+        return "expected at least one choice, got an empty list"
+    if "choices" in detail["loc"][:-1] and kind != "tuple_type":
+        return f'expected a finite number, a text ("off", for clipping) or true or false, got {value!r}'
     if "int" in detail["loc"]:  # the first member of `int | float`
         return f"expected a finite number, got {value!r}"
     return f"{_EXPECTED.get(kind, message.replace('Input should be', 'must be'))}, got {value!r}"

@@ -44,7 +44,17 @@ class Range(Frozen):
             raise ValueError(f"low must be smaller than high, got low = {self.low}, high = {self.high}")
         if self.log and self.low <= 0:
             raise ValueError(f"a log range must start above 0, got low = {self.low}; use log = false or a larger low")
+        try:
+            reachable = math.isfinite(self.upper_end)
+        except OverflowError:
+            reachable = False
+        if not reachable:
+            raise ValueError(f"off_share = {self.off_share} makes this range's axis too long; use a smaller one")
         return self
+
+    def as_real(self) -> Range:
+        """The same range with ends that are no whole numbers to the sampler."""
+        return self.model_copy(update={"low": float(self.low), "high": float(self.high)})
 
     @property
     def upper_end(self) -> float:

@@ -53,6 +53,14 @@ def error_of(tmp_path: Path, text: str) -> str:
             "training_images = 1800",
             "data: training_images + validation_images must be at most",
         ),
+        (RATE, RATE.replace("log = true", "log = true, off_share = 0.1"), "off_share: this dimension cannot be off"),
+        (RATE, f"{RATE}\nclip_norm = {{ low = 0.1, high = 1e35, log = true, off_share = 0.9 }}", "axis too long"),
+        (RATE, "learning_rate = []", "learning_rate: expected at least one choice, got an empty list"),
+        (
+            RATE,
+            f"{RATE}\nclip_norm = [1.0, inf]",
+            'clip_norm[1]: expected a finite number, a text ("off", for clipping)',
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line_with_file_and_key(tmp_path: Path, old: str, new: str, message: str) -> None:
@@ -88,6 +96,26 @@ def test_the_file_name_is_the_default_study_name(tmp_path: Path) -> None:
 def test_small_batches_are_allowed_when_the_definition_says_so() -> None:
     definition = make_definition(allow_small_batches=True, search_space={"batch_size": [1, 16]})
     assert definition.at({"learning_rate": 1e-3, "batch_size": 1, "clip_norm": 1.0}).training.batch_size == 1
+
+
+def test_a_step_that_needs_more_images_than_there_are_is_refused_over_all_dimensions(tmp_path: Path) -> None:
+    told = error_of(tmp_path, DEFINITION_TOML.replace("[16, 64]", '[16, 64]\n"training.accumulation_steps" = [1, 8]'))
+    assert "at the largest values, one step takes batch_size x accumulation_steps = 512 images" in told
+
+
+def test_a_range_of_a_real_setting_is_real_and_one_of_a_whole_setting_is_whole() -> None:
+    space = make_definition(
+        search_space={"clip_norm": {"low": 1, "high": 3}, "batch_size": {"low": 16, "high": 64}}
+    ).search_space
+    assert isinstance(space["clip_norm"].extremes()["low"], float)
+    assert isinstance(space["batch_size"].extremes()["low"], int)
+
+
+def test_a_study_of_another_version_is_told_in_one_line() -> None:
+    text = make_definition().to_json().replace('"latent_dim"', '"latent_dims"')
+    with pytest.raises(DefinitionError, match="another version of stability-sweep wrote this study: ") as caught:
+        StudyDefinition.from_json(text)
+    assert "\n" not in str(caught.value)
 
 
 def test_the_default_search_space_is_the_documented_one() -> None:

@@ -103,7 +103,7 @@ def _axis(name: str, dimension: Range | Choices) -> Axis:
         values = dimension.grid(0)
         if dimension.is_ordered:
             values = sorted(values, key=float)
-            places = tuple(place - 0.5 for place in range(len(values) + 1))
+        places = tuple(place - 0.5 for place in range(len(values) + 1))
         return Axis(name, places, tuple(format_value(v) for v in values), tuple(values), False, False)
     has_off = dimension.off_share > 0
     ends = _log_edges(dimension) if dimension.log else np.linspace(dimension.low, dimension.high, LINEAR_BANDS + 1)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -117,8 +118,8 @@ class _Live:
     def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
         self._counts[result.outcome.value] += 1
         self.progress.console.print(
-            f"trial {number:>4}  [{COLORS[result.outcome]}]{describe_result(result)}[/]  "
-            f"[bright_black]{describe_point(point)}[/]"
+            f"trial {number:>4}  [{COLORS[result.outcome]}]{escape(describe_result(result))}[/]  "
+            f"[bright_black]{escape(describe_point(point))}[/]"
         )
         self.progress.update(self._study, description=self._tally(), advance=1)
         self.progress.update(self._trial, visible=False)

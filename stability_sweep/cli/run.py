@@ -95,6 +95,8 @@ def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> 
 
     summary = repository.summary(study)
     done = f"{summary.finished} of {summary.budget} trials of study {study.name} have an outcome"
+    if summary.finished > summary.budget:
+        done = f"study {study.name} has {summary.finished} trials with an outcome, its budget is {summary.budget}"
     if stop.interrupted:
         typer.echo(f"interrupted: {done}; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE)

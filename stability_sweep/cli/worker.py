@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import typer
 
 from stability_sweep.cli.options import (
@@ -15,7 +17,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
-from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.environment import DEFAULT_STORAGE, PARENT_VARIABLE
 
 
 def worker(
@@ -44,7 +46,11 @@ def worker(
 
     set_threads(threads)
     images = load_images(study.effective_definition.data, data_dir, resolve_device(device))
-    stop = StopRequest(timeout if timeout is not None else study.definition.budget.timeout_seconds)
+    parent = os.environ.get(PARENT_VARIABLE)
+    stop = StopRequest(
+        timeout if timeout is not None else study.definition.budget.timeout_seconds,
+        parent=int(parent) if parent else None,
+    )
     with stop.on_signals(), watching(repository.summary(study)) as observer:
         finished = Worker(repository, study, images, stop, observer).run()
     typer.echo(f"this worker finished {finished} trials of study {study.name}", err=True)

@@ -84,22 +84,32 @@ def divergence_steps(frame: pd.DataFrame, x: Axis, color: Axis) -> go.Figure:
         part = trials[bands == band]
         if part.empty:
             continue
+        color_of_band = {"color": shades[band], "size": 8}
+        figure.add_scatter(  # the legend's entry: a color, no outcome
+            x=[None],
+            y=[None],
+            mode="markers",
+            name=label,
+            legendgroup=label,
+            marker={**color_of_band, "symbol": "square"},
+        )
         figure.add_scatter(
             x=[x.position(value) for value in part[x.name]],
             y=[int(step) for step in part["steps"]],
             mode="markers",
             name=label,
+            legendgroup=label,
+            showlegend=False,
             text=_hover(part),
             hovertemplate="%{text}<extra></extra>",
             marker={
-                "color": shades[band],
-                "size": 8,
+                **color_of_band,
                 "symbol": ["x" if o == Outcome.DIVERGED.value else "circle-open" for o in part["outcome"]],
             },
         )
     _layout(figure, x=x)
     figure.update_layout(legend_title_text=color.title)
-    figure.update_yaxes(title_text="step", type="log", dtick=1)
+    figure.update_yaxes(title_text="step", type="log")
     return figure
 
 

@@ -60,14 +60,16 @@ def _learning_rate(trials: pd.DataFrame) -> str:
         return f"Every trial diverged, down to a learning rate of {format_value(float(low))}."
     lowest = float(trials.loc[diverged, "learning_rate"].min())
     highest = float(trials.loc[~diverged, "learning_rate"].max())
-    below, above = (
-        int((trials["learning_rate"] < lowest).sum()),
-        int((trials["learning_rate"] > highest).sum()),
-    )
-    return (
-        f"Below a learning rate of {format_value(lowest)} none of {_plural(below, 'trial')} diverged; "
-        f"above {format_value(highest)} all {above} did."
-    )
+    below, above = int((trials["learning_rate"] < lowest).sum()), int((trials["learning_rate"] > highest).sum())
+    parts = []
+    if below:
+        parts.append(f"below a learning rate of {format_value(lowest)} none of {_plural(below, 'trial')} diverged")
+    if above:
+        parts.append(f"above a learning rate of {format_value(highest)} all {above} did")
+    if not parts:
+        return "No learning rate was only safe or only unsafe: what diverged at one stayed finite at the same one."
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."
 
 
 def _batch_size(definition: StudyDefinition, trials: pd.DataFrame) -> str:

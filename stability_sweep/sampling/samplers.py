@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
+from optuna.storages import BaseStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
@@ -31,6 +32,15 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
     if definition.sampler.name == "tpe":
         return _SeededByTrial(seed, lambda s: TPESampler(seed=s, constant_liar=True))
     return _SeededByTrial(seed, lambda s: RandomSampler(seed=s))
+
+
+def assign_grid_point(storage: BaseStorage, trial_id: int, definition: StudyDefinition, index: int) -> None:
+    """Give a new trial the grid point of that index, before the sampler can choose one.
+
+    Optuna's grid sampler may give one point to two workers that ask at the same time.
+    """
+    storage.set_trial_system_attr(trial_id, "search_space", grid_values(definition))
+    storage.set_trial_system_attr(trial_id, "grid_id", index)
 
 
 class _SeededByTrial(BaseSampler):

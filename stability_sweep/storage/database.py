@@ -54,6 +54,7 @@ class Database:
             _check_sqlite_file(url, create=create)
             engine = create_engine(url, **_engine_options(url))
             try:
+                _connect(url, engine)
                 if create:
                     _create_tables(url, engine)
                 _check_version(url, engine)
@@ -117,6 +118,14 @@ def _check_sqlite_file(url: URL, *, create: bool) -> None:
         raise StorageError(f"{display(url)}: there is no such file; start a study with `stability-sweep run FILE`")
     if not path.absolute().parent.is_dir():
         raise StorageError(f"{display(url)}: the folder {path.parent} does not exist; create it first")
+
+
+def _connect(url: URL, engine: Engine) -> None:
+    """Try a connection: what a driver dislikes about the URL's options it says with errors of any kind."""
+    try:
+        engine.connect().close()
+    except (AssertionError, TypeError, ValueError) as error:
+        raise StorageError(f"{display(url)}: the driver does not accept this URL: {mask(str(error))}") from error
 
 
 def _engine_options(url: URL) -> dict[str, Any]:

@@ -206,22 +206,24 @@ class Repository:
             )
         return self.get_study(study.name)
 
-    def grant_trials(self, study: StoredStudy, wanted: int) -> int:
-        """Reserve up to `wanted` new trials of the budget, in one statement; 0 when the budget is used up."""
-        room = DefinitionRow.budget_trials - DefinitionRow.granted_trials
+    def grant_trials(self, study: StoredStudy, group: int) -> range:
+        """Reserve new trials of the budget in one statement: places in the study's order, empty when it is used up.
+
+        Places are given out in groups that start at multiples of `group` (a point with its repeats); where an earlier
+        budget cut a group short, the rest of it comes first.
+        """
+        mine = DefinitionRow.study_id == study.study_id
         with self._session() as session:
-            mine = DefinitionRow.study_id == study.study_id
-            before = session.execute(select(DefinitionRow.granted_trials, room).where(mine).with_for_update()).one()
-            granted = max(0, min(wanted, before[1]))
+            columns = (DefinitionRow.granted_trials, DefinitionRow.budget_trials)
+            granted, budget = session.execute(select(*columns).where(mine).with_for_update()).one()
+            places = range(granted, max(granted, min(budget, granted + group - granted % group)))
             # SQLite knows no row locks: the condition makes the update fail if another worker was quicker.
             changed = session.execute(
                 update(DefinitionRow)
-                .where(mine, DefinitionRow.granted_trials == before[0])
-                .values(granted_trials=DefinitionRow.granted_trials + granted)
+                .where(mine, DefinitionRow.granted_trials == granted)
+                .values(granted_trials=granted + len(places))
             )
-        if changed.rowcount == 0:  # type: ignore[attr-defined]
-            return self.grant_trials(study, wanted)
-        return granted
+        return places if changed.rowcount else self.grant_trials(study, group)  # type: ignore[attr-defined]
 
     def all_granted(self, study: StoredStudy) -> bool:
         """Whether the budget leaves no room for a new trial."""

@@ -40,6 +40,8 @@ def parse_url(text: str) -> URL:
         raise StorageError(f"unknown database {url.drivername!r} in {mask(text)}; expected for example {_EXAMPLES}")
     if dialect == "sqlite" and url.database in (None, "", ":memory:"):
         raise StorageError(f"{mask(text)}: a study needs a SQLite file, for example sqlite:///study.db")
+    if dialect != "sqlite" and not url.database:
+        raise StorageError(f"{mask(text)} names no database; expected for example {_EXAMPLES}")
     if "+" not in url.drivername:
         url = url.set(drivername=_DRIVERS[dialect])
     return url

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -10,7 +11,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from stability_sweep.environment import STORAGE_VARIABLE
+from stability_sweep.environment import PARENT_VARIABLE, STORAGE_VARIABLE
 from stability_sweep.errors import WorkerError
 from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
@@ -46,6 +47,12 @@ def launch_workers(
     finished = _FinishedTrials(repository, study)
     with tempfile.TemporaryDirectory(prefix="stability-sweep-") as folder:
         workers = [_WorkerProcess(repository, study, Path(folder), index + 1, options) for index in range(count)]
+
+        def ask_all_to_end() -> None:
+            for worker in workers:
+                worker.ask_to_end()
+
+        stop.on_signal = ask_all_to_end
         try:
             while any(worker.is_alive for worker in workers):
                 time.sleep(POLL_INTERVAL_SECONDS)
@@ -53,8 +60,7 @@ def launch_workers(
                 if stop.requested:
                     break
         finally:
-            for worker in workers:
-                worker.ask_to_end()
+            ask_all_to_end()
             for worker in workers:
                 worker.wait()
         finished.tell(observer)
@@ -69,12 +75,13 @@ class _WorkerProcess:
         self, repository: Repository, study: StoredStudy, folder: Path, index: int, options: Sequence[str]
     ) -> None:
         self._name = f"worker {index}"
+        self._asked_to_end = False
         self._log = folder / f"worker-{index}.log"
         url = repository.database.url.render_as_string(hide_password=False)
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "stability_sweep", "worker", study.name, *options],
-                env={**os.environ, STORAGE_VARIABLE: url},
+                env={**os.environ, STORAGE_VARIABLE: url, PARENT_VARIABLE: str(os.getpid())},
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -87,7 +94,8 @@ class _WorkerProcess:
 
     def ask_to_end(self) -> None:
         """Send one SIGTERM (a second one would make the worker drop its trial)."""
-        if self.is_alive:
+        if self.is_alive and not self._asked_to_end:
+            self._asked_to_end = True
             self._process.terminate()
 
     def wait(self) -> None:
@@ -95,7 +103,10 @@ class _WorkerProcess:
 
     def check(self) -> None:
         """Raise `WorkerError` if the worker ended in any other way than done or interrupted."""
-        if self._process.returncode not in (0, INTERRUPTED_EXIT_CODE):
+        expected = {0, INTERRUPTED_EXIT_CODE}
+        if self._asked_to_end:
+            expected.add(-signal.SIGTERM)  # it was still starting, and had no trial yet
+        if self._process.returncode not in expected:
             lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
             tail = " | ".join(lines[-LOG_LINES_SHOWN:]) or "it printed nothing"
             raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {tail}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -13,9 +13,12 @@ INTERRUPTED_EXIT_CODE = 130
 
 
 class StopRequest:
-    """Whether this process was asked to stop, by a signal or by its time limit."""
+    """Whether this process was asked to stop: by a signal, by its time limit, or by the death of its parent."""
 
-    def __init__(self, timeout_seconds: float | None = None) -> None:
+    def __init__(self, timeout_seconds: float | None = None, *, parent: int | None = None) -> None:
+        self._parent = parent
+        self.on_signal: Callable[[], None] = lambda: None
+        """Called at the first signal, at once: what must be done even if a second signal follows."""
         self._deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         self.interrupted = False
         """A signal arrived (a time limit does not count as an interruption)."""
@@ -23,12 +26,15 @@ class StopRequest:
     @property
     def requested(self) -> bool:
         """Whether to stop now."""
+        if self._parent is not None and os.getppid() != self._parent:
+            self.interrupted = True  # the launcher died without a word
         return self.interrupted or (self._deadline is not None and time.monotonic() >= self._deadline)
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take the first SIGINT or SIGTERM as a request; end the process at once at the second."""
-        previous = {number: signal.signal(number, self._receive) for number in (signal.SIGINT, signal.SIGTERM)}
+        """Take the first SIGINT, SIGTERM or SIGHUP as a request; end the process at once at the second."""
+        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        previous = {number: signal.signal(number, self._receive) for number in numbers}
         try:
             yield
         finally:
@@ -39,3 +45,4 @@ class StopRequest:
         if self.interrupted:
             os._exit(INTERRUPTED_EXIT_CODE)
         self.interrupted = True
+        self.on_signal()

@@ -15,7 +15,7 @@ from stability_sweep.data.images import Images
 from stability_sweep.errors import WorkerError
 from stability_sweep.models import decoder_class, encoder_class
 from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.sampling import build_sampler, suggest_point
+from stability_sweep.sampling import assign_grid_point, build_sampler, suggest_point
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.database import storage_errors
@@ -97,12 +97,16 @@ class Worker:
         for frozen in waiting:
             if self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
                 return optuna.Trial(self._study, frozen._trial_id)
-        granted = self._repository.grant_trials(self._stored, self._definition.budget.repeats)
-        if granted == 0:
+        repeats = self._definition.budget.repeats
+        places = self._repository.grant_trials(self._stored, repeats)
+        if not places:
             return None
-        trial = optuna.Trial(self._study, self._storage.create_new_trial(self._stored.study_id))
+        trial_id = self._storage.create_new_trial(self._stored.study_id)
+        if self._definition.sampler.name == "grid":
+            assign_grid_point(self._storage, trial_id, self._definition, places.start // repeats)
+        trial = optuna.Trial(self._study, trial_id)
         suggest_point(trial, self._definition)
-        for _ in range(granted - 1):
+        for _ in places[1:]:
             self._study.enqueue_trial(trial.params)
         return trial
 
@@ -131,7 +135,7 @@ class Worker:
         except Exception as error:  # whatever a trial raises is that trial's failure, not the study's
             logger.warning("trial %d failed", trial.number, exc_info=error)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            horizon = config.training.horizon(len(self._images.training))
+            horizon = config.training.horizon_steps or 1  # in epochs it depends on what may have failed
             return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason)
 
     def _on_step(self, trial: optuna.Trial, point: Point) -> _StepWatcher:

@@ -43,6 +43,12 @@ def test_ordered_choices_lie_in_order() -> None:
     assert [AXES["batch_size"].band(size) for size in (16, 32, 64)] == [0, 1, 2]
 
 
+def test_choices_that_are_texts_keep_the_order_of_the_definition() -> None:
+    axis = study_axes(make_definition(search_space={"batch_size": 16, "model.reconstruction_loss": ["mse", "bce"]}))
+    assert axis["model.reconstruction_loss"].labels == ("mse", "bce")
+    assert axis["model.reconstruction_loss"].band("bce") == 1
+
+
 def test_ticks_stand_at_decades() -> None:
     positions, texts = AXES["clip_norm"].ticks()
     assert texts == ["0.1", "1", "10", "100", "1000", "off"]

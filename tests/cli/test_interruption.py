@@ -73,6 +73,38 @@ def test_an_interrupted_run_gives_its_trials_back(
     assert not (tmp_path / "reports").exists()
 
 
+@pytest.mark.parametrize("seconds", [1.0, 3.0, 5.0])
+def test_an_interruption_while_workers_start_is_one_too(
+    tmp_path: Path, environment: dict[str, str], seconds: float
+) -> None:
+    with started(tmp_path, environment, "--workers", "2") as process:
+        while not (tmp_path / "stability-sweep.db").exists():
+            time.sleep(0.1)
+        time.sleep(seconds)
+        process.send_signal(signal.SIGTERM)
+        _, errors = process.communicate(timeout=30)
+    assert process.returncode in (130, -signal.SIGTERM), errors
+    assert "error" not in errors
+
+
+@pytest.mark.parametrize("sent", [(signal.SIGINT, signal.SIGINT), (signal.SIGKILL,)], ids=["twice", "killed"])
+def test_workers_end_with_their_launcher_and_give_their_trials_back(
+    cli: Cli, tmp_path: Path, environment: dict[str, str], sent: tuple[signal.Signals, ...]
+) -> None:
+    with started(tmp_path, environment, "--workers", "2") as process:
+        wait_for_running(cli, tmp_path, 2)
+        for number in sent:
+            process.send_signal(number)
+            time.sleep(0.1)
+        process.communicate(timeout=30)
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        status = json.loads(cli("status", "small", "--json").stdout)
+        if (status["running"], status["waiting"]) == (0, 2):
+            return
+    raise AssertionError(f"the workers went on: {status}")
+
+
 def test_a_time_limit_ends_the_run_with_a_report(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "long.toml").write_text(LONG)
     done = cli("run", "long.toml", "--timeout", "2")

@@ -30,6 +30,7 @@ def open_error(url: str, *, create: bool = False) -> str:
         ("nonsense", "malformed storage URL 'nonsense'; expected for example sqlite:///study.db"),
         ("postgresql://me:secret@host:port/db", "malformed storage URL 'postgresql://me:***@host:port/db'"),
         ("oracle://me:secret@host/db", "unknown database 'oracle' in oracle://me:***@host/db"),
+        ("mysql://me:secret@127.0.0.1", "names no database"),
         ("sqlite://", "a study needs a SQLite file"),
         ("sqlite:////no/such/folder/study.db", "the folder /no/such/folder does not exist; create it first"),
         ("sqlite:////proc/study.db", "sqlite:////proc/study.db: unable to open database file"),

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections import Counter
+
 import pytest
 
 from stability_sweep.errors import WorkerError
@@ -17,6 +19,20 @@ def test_two_processes_share_a_budget_exactly(repository: Repository) -> None:
     workers = {stored.provenance.worker for stored in repository.results(study)}
     assert len(repository.results(study)) == 7
     assert 1 <= len(workers) <= 2
+
+
+def test_a_grid_stays_a_grid_with_several_workers(repository: Repository) -> None:
+    definition = make_definition(
+        search_space={"learning_rate": [1e-4, 1e-3], "batch_size": [16, 64], "clip_norm": [1.0, "off"]},
+        sampler={"name": "grid"},
+        budget={"trials": 16, "repeats": 2},
+    )
+    study = prepare_study(repository, definition)
+    recorder = Recorder()
+    launch_workers(3, repository, study, StopRequest(), recorder, options=["--threads", "1"])
+    points = Counter(tuple(point.values()) for _, point, _ in recorder.finished)
+    assert len(points) == 8
+    assert set(points.values()) == {2}
 
 
 def test_a_worker_that_dies_is_told_with_the_end_of_its_log(repository: Repository) -> None:
