@@ -9,6 +9,7 @@ import typer
 
 from stability_sweep.cli.options import AsJson, Storage, open_repository
 from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.errors import DefinitionError
 
 
 def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
@@ -19,7 +20,12 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) ->
       stability-sweep list --storage sqlite:///stability-sweep.db
     """
     repository = open_repository(storage)
-    summaries = [repository.summary(repository.get_study(name)) for name in repository.study_names()]
+    summaries = []
+    for name in repository.study_names():
+        try:
+            summaries.append(repository.summary(repository.get_study(name)))
+        except DefinitionError as error:  # one study of another version must not hide the others
+            typer.echo(f"{name}: {error}", err=True)
     if as_json:
         typer.echo(json.dumps([asdict(summary) for summary in summaries]))
         return

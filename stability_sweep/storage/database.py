@@ -60,11 +60,7 @@ class Database:
                 _check_version(url, engine)
             finally:
                 engine.dispose()
-            storage = optuna.storages.RDBStorage(
-                url.render_as_string(hide_password=False),
-                engine_kwargs=_engine_options(url),
-                skip_table_creation=True,
-            )
+            storage = _optuna_storage(url, create=False)
         if url.get_backend_name() == "sqlite":
             _tune_sqlite(storage.engine)
         return cls(url, storage)
@@ -97,8 +93,6 @@ def storage_errors(url: URL) -> Iterator[None]:
         raise StorageError(f"{display(url)}: the driver {driver!r} is not installed{hint}") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
         raise StorageError(f"{display(url)}: {_reason(error)}") from error
-    except RuntimeError as error:  # Optuna's own check of its tables
-        raise StorageError(f"{display(url)}: {mask(' '.join(str(error).split()))}") from error
 
 
 def _reason(error: BaseException) -> str:
@@ -126,6 +120,17 @@ def _connect(url: URL, engine: Engine) -> None:
         engine.connect().close()
     except (AssertionError, TypeError, ValueError) as error:
         raise StorageError(f"{display(url)}: the driver does not accept this URL: {mask(str(error))}") from error
+
+
+def _optuna_storage(url: URL, *, create: bool) -> optuna.storages.RDBStorage:
+    try:
+        return optuna.storages.RDBStorage(
+            url.render_as_string(hide_password=False),
+            engine_kwargs=_engine_options(url),
+            skip_table_creation=not create,
+        )
+    except RuntimeError as error:  # Optuna's own tables are of a version that it does not know
+        raise StorageError(f"{display(url)}: {mask(' '.join(str(error).split()))}") from error
 
 
 def _engine_options(url: URL) -> dict[str, Any]:
@@ -156,9 +161,7 @@ def _create_tables(url: URL, engine: Engine) -> None:
         if url.get_backend_name() == "sqlite":
             with engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode = WAL"))  # kept in the file
-        optuna.storages.RDBStorage(
-            url.render_as_string(hide_password=False), engine_kwargs=_engine_options(url)
-        ).engine.dispose()
+        _optuna_storage(url, create=True).engine.dispose()
         with engine.begin() as connection:
             if migrations.current_version(connection) is None:
                 migrations.upgrade(connection)

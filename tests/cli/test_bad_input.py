@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -58,6 +60,21 @@ def test_an_unknown_study(cli: Cli, definition_file: Path) -> None:
         line = error_line(cli(command, name, code=2))
         assert f"there is no study {name!r}" in line
         assert line.endswith("studies there: small")
+
+
+def test_one_study_of_another_version_does_not_hide_the_others(cli: Cli, definition_file: Path, tmp_path: Path) -> None:
+    cli("run", str(definition_file), "--trials", "1", "--no-report")
+    definition_file.write_text(DEFINITION_TOML.replace('"small"', '"other"'))
+    cli("run", str(definition_file), "--trials", "1", "--no-report")
+    with closing(sqlite3.connect(tmp_path / "stability-sweep.db")) as connection, connection:
+        connection.execute(
+            "UPDATE stability_definitions SET definition = replace(definition, 'latent_dim', 'latent_dims') "
+            "WHERE study_name = 'small'"
+        )
+    done = cli("list")
+    assert "small: another version of stability-sweep wrote this study" in done.stderr
+    assert "other" in done.stdout
+    assert "another version of stability-sweep" in error_line(cli("status", "small", code=2))
 
 
 def test_another_definition_under_the_same_name(cli: Cli, definition_file: Path) -> None:

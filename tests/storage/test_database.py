@@ -76,6 +76,15 @@ def test_another_schema_version_is_refused_and_untouched(storage_url: str) -> No
         assert "expected schema version 0001, got 9999" in open_error(storage_url, create=create)
 
 
+def test_optuna_tables_of_another_version_are_told_in_one_line(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    database = Database.open(url, create=True)
+    with database.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = 'v99.0.0.a'"))
+    database.close()
+    assert "no longer compatible with the table schema" in open_error(url)
+
+
 def test_the_migrations_make_the_tables_that_the_code_expects(storage_url: str) -> None:
     database = Database.open(storage_url, create=True)
     names = set(Base.metadata.tables)
