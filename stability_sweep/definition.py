@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic.fields import FieldInfo
 from typing_extensions import Self
 
 from stability_sweep.configs import (
@@ -34,6 +35,9 @@ else:
 
 CORE_DIMENSIONS = ("learning_rate", "batch_size", "clip_norm")
 """The dimensions that every study has, by their short names."""
+
+_SECTIONS: dict[str, type[Frozen]] = {"training": TrainingConfig, "model": RHVAEConfig}
+"""The tables whose settings can be dimensions."""
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -144,11 +148,10 @@ class StudyDefinition(Frozen):
 
     @model_validator(mode="after")
     def _check_grid(self) -> Self:
-        size = self.grid_size * self.budget.repeats
-        if self.sampler.name == "grid" and self.budget.trials > size:
+        if self.sampler.name == "grid" and self.budget.trials > self.grid_trials:
             raise ValueError(
-                f"budget.trials: this grid has {self.grid_size} points x {self.budget.repeats} repeats = {size} "
-                f"trials, got {self.budget.trials}; lower it or raise sampler.grid_levels"
+                f"budget.trials: this grid has {self.grid_size} points x {self.budget.repeats} repeats = "
+                f"{self.grid_trials} trials, got {self.budget.trials}; lower it or raise sampler.grid_levels"
             )
         return self
 
@@ -159,6 +162,11 @@ class StudyDefinition(Frozen):
         for dimension in self.search_space.values():
             size *= len(dimension.grid(self.sampler.grid_levels))
         return size
+
+    @property
+    def grid_trials(self) -> int:
+        """Trials of a complete grid: every point with its repeats."""
+        return self.grid_size * self.budget.repeats
 
     @property
     def sampler_seed(self) -> int:
@@ -247,28 +255,33 @@ def split_dimension(name: str) -> tuple[str, str]:
     """
     path = f"training.{name}" if name in CORE_DIMENSIONS else name
     section, _, field = path.partition(".")
-    fields = {"training": TrainingConfig.model_fields, "model": RHVAEConfig.model_fields}
-    if section not in fields or field not in fields[section] or (field in CORE_DIMENSIONS and path == name):
+    if (
+        section not in _SECTIONS
+        or field not in _SECTIONS[section].model_fields
+        or (field in CORE_DIMENSIONS and path == name)
+    ):
         known = [*CORE_DIMENSIONS, *(f"model.{f}" for f in RHVAEConfig.model_fields),
                  *(f"training.{f}" for f in TrainingSettings.model_fields)]  # fmt: skip
         raise ValueError(f"no such dimension; allowed: {', '.join(known)}")
     return section, field
 
 
-def _can_be_off(name: str) -> bool:
+def _setting(name: str) -> FieldInfo:
+    """The setting that a dimension varies."""
     section, field = split_dimension(name)
-    model = TrainingConfig if section == "training" else RHVAEConfig
-    return bool(model.model_fields[field].default == math.inf)
+    return _SECTIONS[section].model_fields[field]
+
+
+def _can_be_off(name: str) -> bool:
+    return bool(_setting(name).default == math.inf)
 
 
 def _is_real(name: str) -> bool:
     """Whether a dimension's setting is real-valued; False for one that does not exist (which is told elsewhere)."""
     try:
-        section, field = split_dimension(name)
+        return _setting(name).annotation in (float, float | None)
     except ValueError:
         return False
-    model = TrainingConfig if section == "training" else RHVAEConfig
-    return model.model_fields[field].annotation in (float, float | None)
 
 
 def load_definition(path: Path) -> StudyDefinition:

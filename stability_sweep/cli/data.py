@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from stability_sweep.cli.options import DataDir
@@ -65,13 +67,11 @@ def where(data_dir: DataDir = None) -> None:
     typer.echo(mnist.locate(data_dir).folder)
 
 
-def _is_right(path: object, name: str) -> bool:
-    from pathlib import Path
-
+def _is_right(path: Path, name: str) -> bool:
     from stability_sweep.data import mnist
 
     try:
-        mnist.read_verified(Path(str(path)), name)
+        mnist.read_verified(path, name)
     except DataError:
         return False
     return True

@@ -26,19 +26,18 @@ def report(
       stability-sweep report quickstart --output /tmp/quickstart.html
     """
     repository = open_repository(storage)
-    study = repository.get_study(name)
-    path = output or Path("reports") / f"{study.name}.html"
-    for sentence in write_study_report(repository, study, path):
-        typer.echo(f"- {sentence}")
-    typer.echo(f"Report: {path}")
+    write_study_report(repository, repository.get_study(name), output)
 
 
-def write_study_report(repository: Repository, study: StoredStudy, path: Path) -> list[str]:
-    """Write the report and return its summary, a few sentences."""
+def write_study_report(repository: Repository, study: StoredStudy, output: Path | None) -> None:
+    """Write the report, and print its summary and where it is."""
     from stability_sweep.analysis import study_frame
     from stability_sweep.report import summary_sentences, write_report
 
     frame = study_frame(repository, study)
     definition = study.effective_definition
+    path = output or Path("reports") / f"{study.name}.html"
     write_report(path, definition, frame, asked=study.definition, storage=str(repository.database))
-    return summary_sentences(definition, frame)
+    for sentence in summary_sentences(definition, frame):
+        typer.echo(f"- {sentence}")
+    typer.echo(f"Report: {path}")

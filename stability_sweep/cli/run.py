@@ -17,6 +17,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
+from stability_sweep.cli.report import write_study_report
 from stability_sweep.definition import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE
 
@@ -69,7 +70,7 @@ def run(
             launch_workers(workers, repository, study, stop, observer, options=options)
     _tell_end(repository, study, stop)
     if not no_report:
-        _write_report(repository, study, report or Path("reports") / f"{study.name}.html")
+        write_study_report(repository, study, report)
 
 
 def _work_here(
@@ -101,11 +102,3 @@ def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> 
         typer.echo(f"interrupted: {done}; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
     typer.echo(f"{done}.", err=True)
-
-
-def _write_report(repository: Repository, study: StoredStudy, path: Path) -> None:
-    from stability_sweep.cli.report import write_study_report
-
-    for sentence in write_study_report(repository, study, path):
-        typer.echo(f"- {sentence}")
-    typer.echo(f"Report: {path}")

@@ -84,8 +84,11 @@ class RHVAE(nn.Module):
         log_variance = clamp_magnitude(log_variance, self.config.log_variance_clamp)
         noise = _noise(latent_noise, mean, generator)
         position = mean + noise * torch.exp(0.5 * log_variance)
-        network_factors = self.metric(images)
-        metric = self._batch_metric(mean, network_factors) if self.training else self._remembered_metric()
+        if self.training:
+            factors = self.metric(images)
+            metric = self._batch_metric(mean, factors)
+        else:
+            metric = self._remembered_metric()
 
         def potential(z: Tensor) -> Potential:
             decoded = self._decode(z, images)
@@ -95,7 +98,8 @@ class RHVAE(nn.Module):
         from_metric = not self.training or self.config.momentum_factor == "cholesky"
         with torch.set_grad_enabled(torch.is_grad_enabled() and from_metric):
             start, local = potential(position), metric.at(position)
-        factors = torch.linalg.cholesky_ex(local.tensor).L if from_metric else network_factors
+        if from_metric:
+            factors = torch.linalg.cholesky_ex(local.tensor).L
         momentum = _noise(momentum_noise, mean, generator) / self.beta_zero
         momentum = torch.bmm(factors, momentum.unsqueeze(-1)).squeeze(-1)
         end = integrate(

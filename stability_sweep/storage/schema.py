@@ -15,8 +15,6 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 VERSION_TABLE = "stability_schema_version"
 """Alembic's table for our own migration history (Optuna has one of its own)."""
 
-DEFINITIONS_TABLE = "stability_definitions"
-
 
 class Base(DeclarativeBase):
     """Base of our tables."""
@@ -25,7 +23,7 @@ class Base(DeclarativeBase):
 class DefinitionRow(Base):
     """One row per study: what it is, and how much of it is to be run."""
 
-    __tablename__ = DEFINITIONS_TABLE
+    __tablename__ = "stability_definitions"
 
     study_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     """Optuna's id of the study."""

@@ -46,6 +46,6 @@ def prepare_study(
 
 
 def _check_grid_budget(definition: StudyDefinition, budget: int) -> None:
-    size = definition.grid_size * definition.budget.repeats
+    size = definition.grid_trials
     if definition.sampler.name == "grid" and budget > size:
         raise StudyError(f"study {definition.name!r} is a grid of {size} trials; a budget of {budget} is too large")

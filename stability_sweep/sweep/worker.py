@@ -128,8 +128,9 @@ class Worker:
     def _train(self, trial: optuna.Trial, point: Point) -> TrialResult:
         seed = trial_seed(self._definition.seed, trial.number)
         config = self._definition.at(point)
+        watcher = _StepWatcher(trial, point, self._stop, self._observer)
         try:
-            return train(config, self._images, seed=seed, on_step=self._on_step(trial, point)).result
+            return train(config, self._images, seed=seed, on_step=watcher).result
         except StopTrainingError:
             raise
         except Exception as error:  # whatever a trial raises is that trial's failure, not the study's
@@ -137,9 +138,6 @@ class Worker:
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             horizon = config.training.horizon_steps or 1  # in epochs it depends on what may have failed
             return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason)
-
-    def _on_step(self, trial: optuna.Trial, point: Point) -> _StepWatcher:
-        return _StepWatcher(trial, point, self._stop, self._observer)
 
 
 class _StepWatcher:
