@@ -60,21 +60,24 @@ class _OneHiddenLayer(torch.autograd.Function):
         delta = _through_sigmoid(q, y)  # ∂(−log p)/∂a
         v = _through_relu(delta @ W2, h)
         ctx.likelihood = likelihood
+        ctx.set_materialize_grads(False)
         ctx.save_for_backward(z, x, W1, W2, h, y, q, delta, v)
         return likelihood.log_density(y, x), v @ W1
 
     @staticmethod
-    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         density_bar, gradient_bar = bars
         z, x, W1, W2, h, y, q, delta, v = ctx.saved_tensors
+        gradient_bar = torch.zeros_like(z) if gradient_bar is None else gradient_bar
         v_bar = _through_relu(gradient_bar @ W1.t(), h)
         delta_bar = v_bar @ W2.t()
         # The order of these operations is torch's own, so that rounding agrees with pythae where x̂ saturates.
-        y_bar = (delta_bar * q).mul_(1 - 2 * y)
+        y_bar = (delta_bar * q).mul_(torch.rsub(y, 1, alpha=2))
         q_bar = _through_sigmoid(delta_bar, y)
         derivative = ctx.likelihood.slope_derivative(y, x)
         y_bar += q_bar if derivative is None else derivative * q_bar
-        y_bar.addcmul_(density_bar.unsqueeze(-1), q, value=-1)
+        if density_bar is not None:
+            y_bar.addcmul_(density_bar.unsqueeze(-1), q, value=-1)
         a_bar = _through_sigmoid(y_bar, y)
         h_bar = _through_relu(a_bar @ W2, h)
         W2_bar = torch.cat([a_bar, delta]).t() @ torch.cat([h, v_bar])

@@ -48,7 +48,7 @@ def integrate(
     *,
     steps: int,
     step_size: float,
-    beta_zero: Tensor,
+    beta_zero: float,
     gradient_cap: float = math.inf,
 ) -> PhasePoint:
     """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants.
@@ -59,26 +59,25 @@ def integrate(
     half = 0.5 * step_size
     for ratio in _tempering_ratios(steps, beta_zero):
         with torch.no_grad():
-            kick, drift = _half_kick_and_drift(state, metric, step_size, gradient_cap)
-        momentum = state.momentum - kick
-        position = state.position + drift
+            gradient, velocity = _first_half(state, metric, half, gradient_cap)
+        momentum = torch.sub(state.momentum, gradient, alpha=half)
+        position = torch.add(state.position, velocity, alpha=step_size)
         here = potential(position)
         local, gradient = metric.at_with_gradient(position, momentum)
-        momentum = ratio * (momentum - half * _capped(here.gradient + gradient, gradient_cap))
+        gradient = _capped(here.gradient + gradient, gradient_cap)
+        momentum = torch.sub(momentum, gradient, alpha=half) * ratio
         state = PhasePoint(position, momentum, here, local)
     return state
 
 
-def _half_kick_and_drift(
-    state: PhasePoint, metric: RiemannianMetric, step_size: float, gradient_cap: float
-) -> tuple[Tensor, Tensor]:
-    """Solve ρ½ = ρ − ε/2 ∂_zH(z, ρ½) by fixed-point iteration; return ρ − ρ½ and ε G⁻¹(z) ρ½."""
-    position, local = state.position, state.metric
-    kick = torch.zeros_like(position)
+def _first_half(state: PhasePoint, metric: RiemannianMetric, half: float, gradient_cap: float) -> tuple[Tensor, Tensor]:
+    """Solve ρ½ = ρ − ε/2 ∂_zH(z, ρ½) by fixed-point iteration; return that ∂_zH and the velocity G⁻¹(z) ρ½."""
+    momentum = state.momentum
     for _ in range(FIXED_POINT_ITERATIONS):
-        gradient = state.potential.gradient + metric.position_gradient(position, state.momentum - kick, local)
-        kick = 0.5 * step_size * _capped(gradient, gradient_cap)
-    return kick, step_size * local.velocity(state.momentum - kick)
+        gradient = state.potential.gradient + metric.position_gradient(state.position, momentum, state.metric)
+        gradient = _capped(gradient, gradient_cap)
+        momentum = torch.sub(state.momentum, gradient, alpha=half)
+    return gradient, state.metric.velocity(momentum)
 
 
 def _capped(gradient: Tensor, cap: float) -> Tensor:
@@ -89,7 +88,7 @@ def _capped(gradient: Tensor, cap: float) -> Tensor:
     return gradient * scale
 
 
-def _tempering_ratios(steps: int, beta_zero: Tensor) -> Iterator[Tensor]:
+def _tempering_ratios(steps: int, beta_zero: float) -> Iterator[float]:
     """√β_{k−1}/√β_k for k = 1..K, with 1/√β_k = (1 − 1/β₀)(k/K)² + 1/β₀."""
     inverse = 1 / beta_zero
     previous = beta_zero

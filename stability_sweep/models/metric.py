@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from stability_sweep.models.packing import identity, pack, pack_dual, unpack, unpack_gradient
+from stability_sweep.models.packing import identity, multiplicity, pack, pack_outer, pack_symmetrized, unpack
 
 
 @dataclass(frozen=True)
@@ -31,10 +31,6 @@ class LocalMetric:
     log_det: Tensor
     """log det G, (B,); NaN where G⁻¹ is not positive definite."""
 
-    def squared_norm(self, momentum: Tensor) -> Tensor:
-        """ρᵀG⁻¹ρ, (B,), for ρ (B, d)."""
-        return (momentum * self.velocity(momentum)).sum(dim=-1)
-
     def velocity(self, momentum: Tensor) -> Tensor:
         """G⁻¹ρ, (B, d), for ρ (B, d)."""
         return torch.bmm(self.inverse, momentum.unsqueeze(-1)).squeeze(-1)
@@ -48,22 +44,22 @@ class RiemannianMetric:
     """μ, (N, d)."""
     packed: Tensor
     """M, (N, p)."""
-    temperature: Tensor
-    """T, a scalar."""
-    regularization: Tensor
-    """λ, a scalar."""
+    temperature: float
+    """T."""
+    regularization: float
+    """λ."""
 
     @classmethod
     def from_factors(
-        cls, centroids: Tensor, factors: Tensor, temperature: Tensor, regularization: Tensor
+        cls, centroids: Tensor, factors: Tensor, temperature: float, regularization: float
     ) -> RiemannianMetric:
         """The metric whose matrices are M_j = L_j L_jᵀ, for L of shape (N, d, d)."""
         return cls(centroids, pack(torch.bmm(factors, factors.mT)), temperature, regularization)
 
     def at(self, position: Tensor) -> LocalMetric:
         """Evaluate the metric at z, (B, d)."""
-        weights = torch.exp(-squared_distances(position, self.centroids) / self.temperature.square())
-        packed = torch.addmm(self.regularization * identity(position), weights, self.packed)
+        weights = torch.exp(squared_distances(position, self.centroids) * (-1 / self.temperature**2))
+        packed = torch.addmm(identity(position), weights, self.packed, beta=self.regularization)
         inverse = unpack(packed, position.shape[-1])
         tensor, log_det = inverse_and_log_det(inverse)
         return LocalMetric(weights, inverse, tensor, log_det)
@@ -74,8 +70,9 @@ class RiemannianMetric:
         Both terms have one shape: the derivative of G⁻¹ in direction i, contracted with G − ρρᵀ, is
         (1/T²) Σ_j w_bj ⟨G − ρρᵀ, M_j⟩ (z_b − μ_j).
         """
-        pull = local.weights * (_difference(local, momentum) @ self.packed.mT)
-        return _moment(pull, position, self.centroids) / self.temperature.square()
+        matrices = self.packed * multiplicity(position)
+        pull = (_difference(local, momentum) @ matrices.mT).mul_(local.weights)
+        return _moment(pull, position, self.centroids, self.temperature**-2)
 
     def at_with_gradient(self, position: Tensor, momentum: Tensor) -> tuple[LocalMetric, Tensor]:
         """Both of the above at once, with one backward pass for them, written by hand."""
@@ -90,48 +87,52 @@ class _AtWithGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, rho: Tensor, mu: Tensor, M: Tensor, temperature: Tensor, regularization: Tensor
+        ctx: Any, z: Tensor, rho: Tensor, mu: Tensor, packed: Tensor, temperature: float, regularization: float
     ) -> tuple[Tensor, ...]:
-        local = RiemannianMetric(mu, M, temperature, regularization).at(z)
-        difference = _difference(local, rho)
+        local = RiemannianMetric(mu, packed, temperature, regularization).at(z)
+        difference, M = _difference(local, rho), packed * multiplicity(z)
         product = difference @ M.mT
         pull = local.weights * product
-        gradient = _moment(pull, z, mu) / temperature.square()
-        ctx.save_for_backward(z, rho, mu, M, temperature, local.weights, local.tensor, difference, product, pull)
+        gradient = _moment(pull, z, mu, temperature**-2)
+        ctx.save_for_backward(z, rho, mu, packed, M, local.weights, local.tensor, difference, product, pull)
+        ctx.sharpness = temperature**-2
+        ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(local.weights, local.tensor)
         return local.inverse, local.log_det, gradient, local.weights, local.tensor
 
     @staticmethod
-    def backward(ctx: Any, *bars: Tensor) -> tuple[Tensor | None, ...]:
+    def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         inverse_bar, log_det_bar, gradient_bar, _, _ = bars
-        z, rho, mu, M, temperature, W, G, difference, product, pull = ctx.saved_tensors
-        d = z.shape[-1]
-        moment_bar = gradient_bar / temperature.square()
+        z, rho, mu, packed, M, W, G, difference, product, pull = ctx.saved_tensors
         # g = (Σ_j pull_bj (z_b − μ_j)) / T², pull = W ∘ product, product = ⟨G − ρρᵀ, M⟩
-        pull_bar = (moment_bar * z).sum(dim=1, keepdim=True) - moment_bar @ mu.mT
+        moment_bar = ctx.sharpness * (torch.zeros_like(z) if gradient_bar is None else gradient_bar)
+        pull_bar = torch.addmm((moment_bar * z).sum(dim=1, keepdim=True), moment_bar, mu.mT, alpha=-1)
         product_bar = pull_bar * W
-        difference_bar = unpack(product_bar @ M, d)
-        rho_bar = -2 * torch.bmm(difference_bar, rho.unsqueeze(-1)).squeeze(-1)
+        difference_bar = unpack(product_bar @ packed, z.shape[-1])
+        rho_bar = torch.bmm(difference_bar, rho.unsqueeze(-1)).squeeze(-1).mul_(-2)
         # d(S⁻¹) = −S⁻¹ dS S⁻¹ and d(log det S⁻¹) = −tr(S⁻¹ dS), for S = G⁻¹ = unpack(W M + λI)
-        inverse_bar = inverse_bar - G @ difference_bar @ G - log_det_bar.view(-1, 1, 1) * G
-        packed_bar = unpack_gradient(inverse_bar)
+        half = torch.bmm(G, difference_bar)
+        inverse_bar = torch.bmm(half, -G) if inverse_bar is None else torch.baddbmm(inverse_bar, half, G, alpha=-1)
+        if log_det_bar is not None:
+            inverse_bar.addcmul_(log_det_bar.view(-1, 1, 1), G, value=-1)
+        packed_bar = pack_symmetrized(inverse_bar).mul_(0.5)
         W_bar = torch.addmm(pull_bar * product, packed_bar, M.mT)
-        M_bar = torch.cat([product_bar, W]).mT @ torch.cat([difference, packed_bar])
+        M_bar = (torch.cat([product_bar, W]).mT @ torch.cat([difference, packed_bar])).mul_(multiplicity(z))
         # W = exp(−‖z_b − μ_j‖²/T²)
-        distance_bar = W_bar.mul_(W).mul_(-2 / temperature.square())
-        z_bar = pull.sum(dim=1, keepdim=True) * moment_bar + _moment(distance_bar, z, mu)
+        distance_bar = W_bar.mul_(W).mul_(-2 * ctx.sharpness)
+        z_bar = torch.addcmul(_moment(distance_bar, z, mu), pull.sum(dim=1, keepdim=True), moment_bar)
         mu_bar = distance_bar.sum(dim=0).unsqueeze(-1) * mu - distance_bar.mT @ z - pull.mT @ moment_bar
         return z_bar, rho_bar, mu_bar, M_bar, None, None
 
 
 def _difference(local: LocalMetric, momentum: Tensor) -> Tensor:
-    """G − ρρᵀ, packed so that its product with packed matrices is the inner product, (B, p)."""
-    return pack_dual(local.tensor - momentum.unsqueeze(-1) * momentum.unsqueeze(-2))
+    """G − ρρᵀ, packed, (B, p)."""
+    return pack(local.tensor).sub_(pack_outer(momentum))
 
 
-def _moment(weights: Tensor, position: Tensor, centroids: Tensor) -> Tensor:
-    """Σ_j weights_bj (z_b − μ_j), (B, d)."""
-    return torch.addmm(weights.sum(dim=1, keepdim=True) * position, weights, centroids, alpha=-1)
+def _moment(weights: Tensor, position: Tensor, centroids: Tensor, scale: float = 1.0) -> Tensor:
+    """scale · Σ_j weights_bj (z_b − μ_j), (B, d)."""
+    return torch.addmm(weights.sum(dim=1, keepdim=True) * position, weights, centroids, beta=scale, alpha=-scale)
 
 
 def squared_distances(position: Tensor, centroids: Tensor) -> Tensor:
@@ -147,4 +148,4 @@ def inverse_and_log_det(matrices: Tensor) -> tuple[Tensor, Tensor]:
     """
     factor, refused = torch.linalg.cholesky_ex(matrices)
     factor = factor.masked_fill((refused != 0).view(-1, 1, 1), torch.nan)
-    return torch.cholesky_inverse(factor), -2 * factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1)
+    return torch.cholesky_inverse(factor), factor.diagonal(dim1=-2, dim2=-1).log().sum(dim=-1).mul_(-2)

@@ -22,16 +22,25 @@ def unpack(packed: Tensor, d: int) -> Tensor:
     return packed.index_select(-1, _layout(d, packed.dtype, packed.device).mirror).view(-1, d, d)
 
 
-def pack_dual(matrices: Tensor) -> Tensor:
-    """Packed form whose dot product with ``pack(M)`` is ⟨A, M⟩, for symmetric A: off-diagonal entries count twice."""
-    return pack(matrices) * _layout_for(matrices).multiplicity
+def pack_outer(vectors: Tensor) -> Tensor:
+    """``pack(vvᵀ)``: (B, d) to (B, p)."""
+    layout = _layout(vectors.shape[-1], vectors.dtype, vectors.device)
+    return vectors.index_select(-1, layout.rows) * vectors.index_select(-1, layout.columns)
 
 
-def unpack_gradient(gradient: Tensor) -> Tensor:
-    """The backward pass of `unpack`: the gradient with respect to the packed entries, (B, d, d) to (B, p)."""
-    layout = _layout_for(gradient)
-    flat = gradient.flatten(-2)
-    return (flat.index_select(-1, layout.lower) + flat.index_select(-1, layout.upper)) * (0.5 * layout.multiplicity)
+def pack_symmetrized(matrices: Tensor) -> Tensor:
+    """``pack`` of A + Aᵀ: (B, d, d) to (B, p)."""
+    layout = _layout_for(matrices)
+    flat = matrices.flatten(-2)
+    return flat.index_select(-1, layout.lower) + flat.index_select(-1, layout.upper)
+
+
+def multiplicity(like: Tensor) -> Tensor:
+    """How often each packed entry occurs in its matrix, (p,), for a tensor of shape (..., d).
+
+    ⟨A, M⟩ of symmetric matrices is the dot product of ``pack(A)`` with ``pack(M) * multiplicity``.
+    """
+    return _layout(like.shape[-1], like.dtype, like.device).multiplicity
 
 
 def identity(like: Tensor) -> Tensor:
@@ -41,6 +50,10 @@ def identity(like: Tensor) -> Tensor:
 
 @dataclass(frozen=True)
 class _Layout:
+    rows: Tensor
+    """(p,), row of each packed entry."""
+    columns: Tensor
+    """(p,), column of each packed entry."""
     lower: Tensor
     """(p,), position of each packed entry in the flattened matrix."""
     upper: Tensor
@@ -64,6 +77,8 @@ def _layout(d: int, dtype: torch.dtype, device: torch.device) -> _Layout:
     mirror[rows, columns] = mirror[columns, rows] = torch.arange(len(rows))
     diagonal = rows == columns
     return _Layout(
+        rows=rows.to(device),
+        columns=columns.to(device),
         lower=(rows * d + columns).to(device),
         upper=(columns * d + rows).to(device),
         mirror=mirror.flatten().to(device),

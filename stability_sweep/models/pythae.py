@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
+import torch
 from torch import Tensor
 
 from stability_sweep.models.rhvae import RHVAE
 
-_BUFFERS = {"temperature": "temperature", "lbd": "regularization", "beta_zero_sqrt": "beta_zero"}
-"""pythae's names of the metric's scalars (`beta_zero_sqrt` holds β₀ itself) and ours."""
+_SCALARS = {"temperature": "temperature", "lbd": "regularization", "beta_zero_sqrt": "beta_zero"}
+"""pythae's names of the metric's scalars, which it keeps in its state (`beta_zero_sqrt` holds β₀ itself), and ours."""
 
 
 def load_pythae_state(model: RHVAE, state_dict: Mapping[str, Tensor]) -> None:
-    """Take over the weights and the metric's scalars of a pythae RHVAE with default networks.
+    """Take over the weights of a pythae RHVAE.
 
     Networks' parameters have equal names in both, so gradients can be compared by name as well.
 
@@ -23,9 +25,11 @@ def load_pythae_state(model: RHVAE, state_dict: Mapping[str, Tensor]) -> None:
 
     Raises:
         RuntimeError: if a parameter is missing, unknown or of another shape (another `latent_dim`, other networks).
+        ValueError: if temperature, regularization or β₀ differ from the model's settings.
     """
-    own = {_BUFFERS.get(name, name): value for name, value in state_dict.items()}
-    for name in _BUFFERS.values():
-        if name in own:
-            own[name] = own[name].reshape(())
-    model.load_state_dict(own)
+    weights = dict(state_dict)
+    for theirs, ours in _SCALARS.items():
+        expected, given = getattr(model.config, ours), float(weights.pop(theirs, torch.tensor(math.nan)))
+        if not math.isclose(expected, given, rel_tol=1e-6) and not math.isnan(given):
+            raise ValueError(f"{ours} is {expected} in the model's settings, but {given} in the state of pythae's")
+    model.load_state_dict(weights)

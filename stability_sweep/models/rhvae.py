@@ -10,6 +10,7 @@ Shapes: B batch, D pixels, d latent dimension, p = d(d+1)/2.
 from __future__ import annotations
 
 from collections import deque
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,14 @@ REMEMBERED_BATCHES = 100
 """How many training batches make up the metric that evaluation uses."""
 
 
+class ForwardPass(NamedTuple):
+    """What one evaluation of the model gives."""
+
+    losses: Tensor
+    """Negative evidence lower bound of every image, (B,)."""
+    metric: RiemannianMetric
+
+
 class RHVAE(nn.Module):
     """RHVAE with the networks that the settings name.
 
@@ -33,19 +42,14 @@ class RHVAE(nn.Module):
     last 100 training batches, so that the loss of an image does not depend on its neighbours.
     """
 
-    temperature: Tensor
-    regularization: Tensor
-    beta_zero: Tensor
-
     def __init__(self, config: RHVAEConfig) -> None:
         super().__init__()
         self.config = config
         self.encoder = encoder_class(config)(config.latent_dim)
         self.decoder = decoder_class(config)(config.latent_dim)
         self.metric = MLPMetric(config.latent_dim, config.metric_log_diagonal_clamp)
-        for name in ("temperature", "regularization", "beta_zero"):
-            self.register_buffer(name, torch.tensor(getattr(config, name), dtype=torch.get_default_dtype()))
         self._remembered: deque[tuple[Tensor, Tensor]] = deque(maxlen=REMEMBERED_BATCHES)
+        self._evaluation_metric: RiemannianMetric | None = None
 
     def loss(
         self,
@@ -79,70 +83,76 @@ class RHVAE(nn.Module):
         generator: torch.Generator | None = None,
     ) -> Tensor:
         """Negative evidence lower bound of every image, (B,); arguments as for `loss`."""
-        images = images.to(self.temperature.dtype)
+        like = next(self.parameters())
+        images = images.to(like.dtype)
+        shape = (len(images), self.config.latent_dim)
+        latent_noise, momentum_noise = (
+            torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device) if noise is None else noise
+            for noise in (latent_noise, momentum_noise)
+        )
+        if not self.training:
+            return self._forward_pass(images, latent_noise, momentum_noise, self._remembered_metric()).losses
+        done = self._forward_pass(images, latent_noise, momentum_noise, None)
+        self._remembered.append((done.metric.centroids.detach(), done.metric.packed.detach()))
+        self._evaluation_metric = None
+        return done.losses
+
+    def _forward_pass(
+        self, images: Tensor, latent_noise: Tensor, momentum_noise: Tensor, remembered: RiemannianMetric | None
+    ) -> ForwardPass:
+        """A function of tensors alone, so that it can be compiled; `remembered` replaces the batch's own metric."""
         mean, log_variance = self.encoder(images)
         log_variance = clamp_magnitude(log_variance, self.config.log_variance_clamp)
-        noise = _noise(latent_noise, mean, generator)
-        position = mean + noise * torch.exp(0.5 * log_variance)
-        if self.training:
+        position = torch.addcmul(mean, latent_noise, torch.exp(0.5 * log_variance))
+        metric, factors = remembered, None
+        if metric is None:
             factors = self.metric(images)
-            metric = self._batch_metric(mean, factors)
-        else:
-            metric = self._remembered_metric()
+            metric = RiemannianMetric.from_factors(mean, factors, self.config.temperature, self.config.regularization)
+        if self.config.momentum_factor == "cholesky" or remembered is not None:
+            factors = None
 
         def potential(z: Tensor) -> Potential:
             decoded = self._decode(z, images)
             return Potential(decoded.log_likelihood, decoded.gradient + z)
 
         # The leapfrog treats what is evaluated at the start as constant; a momentum drawn with G depends on it.
-        from_metric = not self.training or self.config.momentum_factor == "cholesky"
-        with torch.set_grad_enabled(torch.is_grad_enabled() and from_metric):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and factors is None):
             start, local = potential(position), metric.at(position)
-        if from_metric:
+        if factors is None:
             factors = torch.linalg.cholesky_ex(local.tensor).L
-        momentum = _noise(momentum_noise, mean, generator) / self.beta_zero
-        momentum = torch.bmm(factors, momentum.unsqueeze(-1)).squeeze(-1)
+        momentum = torch.bmm(factors, (momentum_noise / self.config.beta_zero).unsqueeze(-1)).squeeze(-1)
         end = integrate(
             PhasePoint(position, momentum, start, local),
             metric,
             potential,
             steps=self.config.n_lf,
             step_size=self.config.eps_lf,
-            beta_zero=self.beta_zero,
+            beta_zero=self.config.beta_zero,
             gradient_cap=self.config.hamiltonian_gradient_cap,
         )
-        return _negative_elbo(end, noise, log_variance)
+        return ForwardPass(_negative_elbo(end, latent_noise, log_variance), metric)
 
     def _decode(self, latent: Tensor, images: Tensor) -> Decoded:
         if isinstance(self.decoder, MLPDecoder):
             return self.decoder.decode(latent, images, self.config.reconstruction_loss)
         return decode_by_autograd(self.decoder, latent, images, self.config.reconstruction_loss)
 
-    def _batch_metric(self, centroids: Tensor, factors: Tensor) -> RiemannianMetric:
-        metric = RiemannianMetric.from_factors(centroids, factors, self.temperature, self.regularization)
-        self._remembered.append((metric.centroids.detach(), metric.packed.detach()))
-        return metric
-
     def _remembered_metric(self) -> RiemannianMetric:
+        if self._evaluation_metric is None:
+            self._evaluation_metric = self._collect_remembered()
+        return self._evaluation_metric
+
+    def _collect_remembered(self) -> RiemannianMetric:
         if not self._remembered:
             # Before any training: one centroid at the origin with the identity and T = 1, as in pythae.
-            origin = torch.zeros(1, self.config.latent_dim).to(self.temperature)
-            return RiemannianMetric(
-                origin, identity(origin).unsqueeze(0), torch.ones_like(self.temperature), self.regularization
-            )
+            origin = torch.zeros(1, self.config.latent_dim).to(next(self.parameters()))
+            return RiemannianMetric(origin, identity(origin).unsqueeze(0), 1.0, self.config.regularization)
         centroids, packed = (torch.cat(parts) for parts in zip(*self._remembered, strict=True))
-        return RiemannianMetric(centroids, packed, self.temperature, self.regularization)
-
-
-def _noise(given: Tensor | None, like: Tensor, generator: torch.Generator | None) -> Tensor:
-    if given is not None:
-        return given
-    return torch.randn(like.shape, generator=generator, dtype=like.dtype, device=like.device)
+        return RiemannianMetric(centroids, packed, self.config.temperature, self.config.regularization)
 
 
 def _negative_elbo(end: PhasePoint, noise: Tensor, log_variance: Tensor) -> Tensor:
     """−[log p(x|z_K) + log p(z_K) + log p(ρ_K|z_K) − log q(z_0|x)], (B,); the two log 2π terms cancel."""
-    log_prior = -0.5 * end.position.square().sum(dim=-1)
-    log_momentum = -0.5 * end.metric.squared_norm(end.momentum) - 0.5 * end.metric.log_det
-    log_posterior = -0.5 * noise.square().sum(dim=-1) - 0.5 * log_variance.sum(dim=-1)
-    return log_posterior - end.potential.log_likelihood - log_prior - log_momentum
+    kinetic = end.momentum * end.metric.velocity(end.momentum)
+    quadratic = torch.addcmul(kinetic, end.position, end.position) - torch.addcmul(log_variance, noise, noise)
+    return 0.5 * (quadratic.sum(dim=-1) + end.metric.log_det) - end.potential.log_likelihood

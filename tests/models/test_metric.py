@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from stability_sweep.models.metric import RiemannianMetric, inverse_and_log_det, squared_distances
-from stability_sweep.models.packing import pack, pack_dual, unpack
+from stability_sweep.models.packing import multiplicity, pack, pack_outer, pack_symmetrized, unpack
 
 D = 5
 TEMPERATURE, REGULARIZATION = 0.8, 0.05
@@ -20,8 +20,7 @@ def random(*shape: int, seed: int = 0) -> Tensor:
 @pytest.fixture
 def metric() -> RiemannianMetric:
     factors = random(7, D, D, seed=1).tril()
-    scalars = (torch.tensor(value, dtype=torch.float64) for value in (TEMPERATURE, REGULARIZATION))
-    return RiemannianMetric.from_factors(random(7, D, seed=2), factors, *scalars)
+    return RiemannianMetric.from_factors(random(7, D, seed=2), factors, TEMPERATURE, REGULARIZATION)
 
 
 def plain_inverse_metric(metric: RiemannianMetric, position: Tensor) -> Tensor:
@@ -36,7 +35,10 @@ def plain_inverse_metric(metric: RiemannianMetric, position: Tensor) -> Tensor:
 def test_packing_keeps_symmetric_matrices_and_their_inner_product() -> None:
     a, b = (m + m.mT for m in (random(3, D, D, seed=3), random(3, D, D, seed=4)))
     assert torch.equal(unpack(pack(a), D), a)
-    assert torch.allclose((pack_dual(a) * pack(b)).sum(-1), (a * b).sum((-1, -2)))
+    assert torch.allclose((pack(a) * pack(b) * multiplicity(a)).sum(-1), (a * b).sum((-1, -2)))
+    vector, matrix = random(3, D, seed=5), random(3, D, D, seed=6)
+    assert torch.equal(unpack(pack_outer(vector), D), vector.unsqueeze(-1) * vector.unsqueeze(-2))
+    assert torch.allclose(unpack(pack_symmetrized(matrix), D), matrix + matrix.mT)
 
 
 def test_the_metric_equals_its_definition(metric: RiemannianMetric) -> None:
@@ -93,5 +95,5 @@ def test_a_metric_that_is_not_positive_definite_is_nan_and_no_crash() -> None:
 
 def test_overflow_stays_overflow() -> None:
     factors = torch.full((2, 2, 2), 1e30).tril()  # its square is infinite in float32
-    metric = RiemannianMetric.from_factors(torch.zeros(2, 2), factors, torch.tensor(1.0), torch.tensor(0.1))
+    metric = RiemannianMetric.from_factors(torch.zeros(2, 2), factors, 1.0, 0.1)
     assert not metric.at(torch.zeros(1, 2)).log_det.isfinite().any()

@@ -77,15 +77,14 @@ def test_a_remedy_with_a_generous_limit_changes_nothing() -> None:
 
 
 def test_the_cap_bounds_every_kick_of_the_leapfrog() -> None:
-    one = torch.tensor(1.0)
-    metric = RiemannianMetric.from_factors(torch.randn(5, 3), torch.randn(5, 3, 3).tril(), one, 0.1 * one)
+    metric = RiemannianMetric.from_factors(torch.randn(5, 3), torch.randn(5, 3, 3).tril(), 1.0, 0.1)
 
     def steep(z: Tensor) -> Potential:
         return Potential(torch.zeros(len(z)), 1e6 * z)
 
     z = torch.randn(4, 3)
     start = PhasePoint(z, torch.zeros(4, 3), steep(z), metric.at(z))
-    end = integrate(start, metric, steep, steps=1, step_size=0.1, beta_zero=one, gradient_cap=2.0)
+    end = integrate(start, metric, steep, steps=1, step_size=0.1, beta_zero=1.0, gradient_cap=2.0)
     assert (end.momentum.norm(dim=1) <= 0.1 * 2.0 + 1e-6).all()  # two half kicks of at most ε/2 · cap
 
 
