@@ -56,6 +56,8 @@ class RHVAEConfig(Frozen):
     """``mlp``, ``conv``, ``resnet``, or the import path ``package.module:Class`` of a torch module."""
     decoder: str = Field(default="mlp", pattern=NETWORK_PATTERN)
     """As for the encoder."""
+    activation: Literal["relu", "leaky_relu", "elu", "silu", "gelu", "tanh", "softplus"] = "relu"
+    """Of the hidden units of the ``mlp`` networks and of the metric's; torch's functions with their defaults."""
     momentum_factor: Literal["network", "cholesky"] = "network"
     """Draw the momentum with the metric network's L(x) (pythae), or a Cholesky factor of G(z₀) (the paper)."""
     hamiltonian_gradient_cap: OffOrPositive = math.inf
@@ -86,6 +88,9 @@ class TrainingSettings(Frozen):
     plateau_factor: float = Field(default=0.5, gt=0, lt=1)
     accumulation_steps: int = Field(default=1, ge=1)
     """Micro-batches of `batch_size` images per optimizer step. Each has a Riemannian metric of its own."""
+
+    compile: Literal["off", "default", "reduce-overhead"] = "off"
+    """Mode of ``torch.compile`` for the forward and backward pass; needs a C++ compiler."""
 
     @model_validator(mode="after")
     def _check_one_horizon(self) -> Self:

@@ -12,7 +12,7 @@ import math
 import torch
 from torch import Tensor, nn
 
-from stability_sweep.models.decoding import Decoded, decode_one_hidden_layer
+from stability_sweep.models.decoding import Decoded, decode_by_autograd, decode_one_hidden_layer
 
 IMAGE_PIXELS = 28 * 28
 ENCODER_UNITS = 512
@@ -25,16 +25,27 @@ def clamp_magnitude(values: Tensor, limit: float) -> Tensor:
     return values if math.isinf(limit) else values.clamp(-limit, limit)
 
 
-def _hidden(inputs: int, units: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, units), nn.ReLU())
+ACTIVATIONS: dict[str, type[nn.Module]] = {
+    "relu": nn.ReLU,
+    "leaky_relu": nn.LeakyReLU,
+    "elu": nn.ELU,
+    "silu": nn.SiLU,
+    "gelu": nn.GELU,
+    "tanh": nn.Tanh,
+    "softplus": nn.Softplus,
+}
+
+
+def _hidden(inputs: int, units: int, activation: str) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(inputs, units), ACTIVATIONS[activation]())
 
 
 class MLPEncoder(nn.Module):
     """Images to the mean and the log-variance of the approximate posterior."""
 
-    def __init__(self, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, activation: str = "relu") -> None:
         super().__init__()
-        self.layers = nn.Sequential(_hidden(IMAGE_PIXELS, ENCODER_UNITS))
+        self.layers = nn.Sequential(_hidden(IMAGE_PIXELS, ENCODER_UNITS, activation))
         self.embedding = nn.Linear(ENCODER_UNITS, latent_dim)
         self.log_var = nn.Linear(ENCODER_UNITS, latent_dim)
 
@@ -49,10 +60,10 @@ class MLPMetric(nn.Module):
 
     _places: Tensor
 
-    def __init__(self, latent_dim: int, log_diagonal_clamp: float = math.inf) -> None:
+    def __init__(self, latent_dim: int, log_diagonal_clamp: float = math.inf, activation: str = "relu") -> None:
         super().__init__()
         self._log_diagonal_clamp = log_diagonal_clamp
-        self.layers = _hidden(IMAGE_PIXELS, METRIC_UNITS)
+        self.layers = _hidden(IMAGE_PIXELS, METRIC_UNITS, activation)
         self.diag = nn.Linear(METRIC_UNITS, latent_dim)
         self.lower = nn.Linear(METRIC_UNITS, latent_dim * (latent_dim - 1) // 2)
         # Where each entry of L comes from in (diagonal, lower part, zero) laid side by side.
@@ -75,10 +86,12 @@ class MLPMetric(nn.Module):
 class MLPDecoder(nn.Module):
     """Latent positions to pixels."""
 
-    def __init__(self, latent_dim: int) -> None:
+    def __init__(self, latent_dim: int, activation: str = "relu") -> None:
         super().__init__()
+        self._closed_form = activation == "relu"
         self.layers = nn.Sequential(
-            _hidden(latent_dim, DECODER_UNITS), nn.Sequential(nn.Linear(DECODER_UNITS, IMAGE_PIXELS), nn.Sigmoid())
+            _hidden(latent_dim, DECODER_UNITS, activation),
+            nn.Sequential(nn.Linear(DECODER_UNITS, IMAGE_PIXELS), nn.Sigmoid()),
         )
 
     def forward(self, latent: Tensor) -> Tensor:
@@ -87,6 +100,8 @@ class MLPDecoder(nn.Module):
 
     def decode(self, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
         """log p(x|z) and its gradient for z (B, d) and x (B, D); `reconstruction_loss` is ``mse`` or ``bce``."""
+        if not self._closed_form:
+            return decode_by_autograd(self, latent, images, reconstruction_loss)
         return decode_one_hidden_layer(latent, images, self._linear(0), self._linear(1), reconstruction_loss)
 
     def _linear(self, index: int) -> nn.Linear:

@@ -6,7 +6,6 @@ Shapes: d size of a matrix, p = d(d+1)/2.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -70,8 +69,19 @@ def _layout_for(matrices: Tensor) -> _Layout:
     return _layout(matrices.shape[-1], matrices.dtype, matrices.device)
 
 
-@lru_cache(maxsize=32)
+_LAYOUTS: dict[tuple[int, torch.dtype, torch.device], _Layout] = {}
+"""A dictionary, as torch.compile looks through functools' caches and would build every layout anew."""
+
+
 def _layout(d: int, dtype: torch.dtype, device: torch.device) -> _Layout:
+    key = (d, dtype, device)
+    if key not in _LAYOUTS:
+        _LAYOUTS[key] = _build_layout(d, dtype, device)
+    return _LAYOUTS[key]
+
+
+@torch.compiler.disable  # type: ignore[untyped-decorator]
+def _build_layout(d: int, dtype: torch.dtype, device: torch.device) -> _Layout:
     rows, columns = torch.tril_indices(d, d)
     mirror = torch.empty(d, d, dtype=torch.long)
     mirror[rows, columns] = mirror[columns, rows] = torch.arange(len(rows))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Callable
+from functools import partial
 
 from torch import nn
 
@@ -12,12 +13,10 @@ from stability_sweep.errors import DefinitionError
 from stability_sweep.models import convolutional, networks
 
 ENCODERS: dict[str, Callable[[int], nn.Module]] = {
-    "mlp": networks.MLPEncoder,
     "conv": convolutional.ConvEncoder,
     "resnet": convolutional.ResNetEncoder,
 }
 DECODERS: dict[str, Callable[[int], nn.Module]] = {
-    "mlp": networks.MLPDecoder,
     "conv": convolutional.ConvDecoder,
     "resnet": convolutional.ResNetDecoder,
 }
@@ -29,6 +28,8 @@ def encoder_class(config: RHVAEConfig) -> Callable[[int], nn.Module]:
     Raises:
         DefinitionError: if the import path leads nowhere.
     """
+    if config.encoder == "mlp":
+        return partial(networks.MLPEncoder, activation=config.activation)
     return ENCODERS.get(config.encoder) or _imported(config.encoder, "model.encoder")
 
 
@@ -38,6 +39,8 @@ def decoder_class(config: RHVAEConfig) -> Callable[[int], nn.Module]:
     Raises:
         DefinitionError: if the import path leads nowhere.
     """
+    if config.decoder == "mlp":
+        return partial(networks.MLPDecoder, activation=config.activation)
     return DECODERS.get(config.decoder) or _imported(config.decoder, "model.decoder")
 
 

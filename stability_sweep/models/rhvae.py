@@ -47,9 +47,13 @@ class RHVAE(nn.Module):
         self.config = config
         self.encoder = encoder_class(config)(config.latent_dim)
         self.decoder = decoder_class(config)(config.latent_dim)
-        self.metric = MLPMetric(config.latent_dim, config.metric_log_diagonal_clamp)
+        self.metric = MLPMetric(config.latent_dim, config.metric_log_diagonal_clamp, config.activation)
         self._remembered: deque[tuple[Tensor, Tensor]] = deque(maxlen=REMEMBERED_BATCHES)
         self._evaluation_metric: RiemannianMetric | None = None
+
+    def compile_forward(self, mode: str) -> None:
+        """Have ``torch.compile`` fuse the forward and backward pass; it happens at the first loss of every shape."""
+        self._forward_pass = torch.compile(self._forward_pass, mode=mode)  # type: ignore[method-assign]
 
     def loss(
         self,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 from unittest import mock
@@ -52,12 +52,12 @@ def _network(name: str, settings: Any, kind: str = "VAE") -> Any:
     return getattr(mnist, f"{part}_{label[name]}_{kind}_MNIST")(settings) if name in label else None
 
 
-def make_pair(config: RHVAEConfig, dtype: torch.dtype) -> tuple[Any, RHVAE]:
+def make_pair(config: RHVAEConfig, dtype: torch.dtype, seed: int = 0) -> tuple[Any, RHVAE]:
     """A pythae model and ours with its weights, both in training mode."""
     models = import_pythae()
     with default_dtype(dtype), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        torch.manual_seed(0)
+        torch.manual_seed(seed)
         settings = models.RHVAEConfig(input_dim=(1, 28, 28), **pythae_settings(config))
         theirs = models.RHVAE(
             settings, encoder=_network(config.encoder, settings), decoder=_network(config.decoder, settings, "AE")
@@ -98,3 +98,44 @@ def relative_error(ours: Tensor, theirs: Tensor) -> float:
     scale = float(theirs.detach().norm())
     difference = float((ours.detach() - theirs.detach()).norm())
     return difference / scale if scale > 0 else difference
+
+
+def divergence_steps(
+    config: RHVAEConfig, images: Tensor, *, learning_rate: float, batch_size: int, horizon: int, seed: int
+) -> tuple[int | None, int | None]:
+    """The step at which pythae's loss and ours stop being finite (None: not up to the horizon), trained side by side.
+
+    Equal weights, batches and noise for both, Adam without clipping. Where pythae raises an error for a NaN inside a
+    distribution, that is its step.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    theirs, ours = make_pair(config, torch.float32, seed)
+    optimizers = [torch.optim.Adam(model.parameters(), lr=learning_rate) for model in (theirs, ours)]
+    found: list[int | None] = [None, None]
+    for step in range(1, horizon + 1):
+        batch = images[torch.randint(len(images), (batch_size,), generator=generator)]
+        noise = [torch.randn(batch_size, config.latent_dim, generator=generator) for _ in range(2)]
+        losses = [
+            lambda batch=batch, noise=noise: pythae_loss(theirs, batch, *noise),
+            lambda batch=batch, noise=noise: ours.loss(batch, latent_noise=noise[0], momentum_noise=noise[1]),
+        ]
+        for who in (0, 1):
+            if found[who] is None and not _finite_step(losses[who], optimizers[who]):
+                found[who] = step
+        if None not in found:
+            break
+    return found[0], found[1]
+
+
+def _finite_step(loss: Callable[[], Tensor], optimizer: torch.optim.Optimizer) -> bool:
+    """One optimizer step; false if the loss is not finite."""
+    try:
+        value = loss()
+    except (ValueError, RuntimeError):
+        return False
+    if not value.isfinite():
+        return False
+    optimizer.zero_grad()
+    value.backward()
+    optimizer.step()
+    return True

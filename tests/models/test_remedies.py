@@ -60,8 +60,9 @@ def build(**settings: Any) -> RHVAE:
         {"metric_log_diagonal_clamp": 1e-3},
         {"momentum_factor": "cholesky"},
         {"precision": "float64"},
+        *({"activation": name} for name in ("leaky_relu", "elu", "silu", "gelu", "tanh", "softplus")),
     ],
-    ids=lambda remedy: next(iter(remedy)),
+    ids=lambda remedy: "-".join(map(str, *remedy.items())),
 )
 def test_every_remedy_changes_the_loss_and_keeps_every_gradient(remedy: dict[str, Any]) -> None:
     plain, cured = loss_of(build()), build(**remedy).to(getattr(torch, remedy.get("precision", "float32")))

@@ -9,6 +9,7 @@ import torch
 
 from stability_sweep.configs import TrialConfig
 from stability_sweep.data.images import Images, load_images
+from stability_sweep.errors import DefinitionError
 from stability_sweep.models import RHVAE
 from stability_sweep.outcome import Outcome, Signal
 from stability_sweep.training import Progress, StopTrainingError, train
@@ -103,8 +104,47 @@ def test_a_gradient_that_is_not_finite_ends_the_trial_before_the_weights_move(
     assert run.result.divergence.step == 3
     assert run.result.divergence.signal in (Signal.NAN_GRADIENT, Signal.INF_GRADIENT)
     assert math.isfinite(run.losses[-1])
-    assert len(weights) == 2  # the optimizer was not called in the third step
-    assert all(w.isfinite().all() for w in weights)
+    assert not torch.equal(weights[0], weights[1])
+    assert torch.equal(weights[1], weights[2])
+    assert weights[2].isfinite().all()
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "adamw", "sgd"])
+@pytest.mark.parametrize("broken_step", [None, 5, 7, 8])
+def test_the_result_does_not_depend_on_how_often_the_device_is_read(
+    images: Images, optimizer: str, broken_step: int | None
+) -> None:
+    """On an accelerator the host looks every 16 steps; the first bad step is recorded all the same."""
+    config = config_of(clip_norm=1.0, training={"horizon_steps": 10, "optimizer": optimizer})
+    runs, seen = [], []
+    for read_every in (1, 4):
+        with pytest.MonkeyPatch.context() as patch:
+            if broken_step is not None:
+                poison_loss(patch, broken_step, math.nan)
+            steps: list[int] = []
+            watch = lambda progress, steps=steps: steps.append(progress.step)  # noqa: E731
+            runs.append(train(config, images, seed=5, on_step=watch, read_every_steps=read_every))
+            seen.append(steps)
+    assert np.array_equal(runs[0].losses, runs[1].losses, equal_nan=True)
+    assert runs[0].result.divergence == runs[1].result.divergence
+    assert runs[0].result.validation_loss == runs[1].result.validation_loss
+    assert seen[0] == seen[1]
+    assert len(runs[0].losses) == (broken_step or 10)
+
+
+@pytest.mark.filterwarnings("ignore")  # importing the compiler warns of torch's own deprecations
+def test_a_compiled_run_gives_the_losses_of_a_plain_one(images: Images) -> None:
+    settings = {"horizon_steps": 3}
+    plain = train(config_of(training=settings), images, seed=5)
+    compiled = train(config_of(training={**settings, "compile": "default"}), images, seed=5)
+    assert compiled.losses == pytest.approx(plain.losses, rel=1e-4)
+    assert compiled.result.validation_loss == pytest.approx(plain.result.validation_loss, rel=1e-3)
+
+
+def test_compiling_without_a_compiler_is_told(images: Images, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    with pytest.raises(DefinitionError, match="no 'no-such-compiler' here"):
+        train(config_of(training={"horizon_steps": 3, "compile": "default"}), images, seed=5)
 
 
 def test_a_real_run_with_a_huge_learning_rate_diverges_at_once(images: Images) -> None:
@@ -174,16 +214,16 @@ def test_clipping_bounds_the_norm_and_leaves_small_gradients_alone() -> None:
     model = build_model(config_of(), seed=1)
     model.loss(torch.rand(16, 784)).backward()
     norm = gradient_norm(model)
-    scale_gradient(model, norm, 10 * norm)
-    assert gradient_norm(model) == pytest.approx(norm)
+    scale_gradient(model, norm, 10 * norm.item())
+    assert gradient_norm(model).item() == pytest.approx(norm.item())
     scale_gradient(model, norm, 0.5)
-    assert gradient_norm(model) == pytest.approx(0.5, rel=1e-4)
+    assert gradient_norm(model).item() == pytest.approx(0.5, rel=1e-4)
 
 
 def test_a_large_finite_gradient_is_not_called_infinite() -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[1e30, 1e30]])
-    assert gradient_norm(model) == pytest.approx(math.sqrt(2) * 1e30)
+    assert gradient_norm(model).item() == pytest.approx(math.sqrt(2) * 1e30)
     model.weight.grad = torch.tensor([[math.inf, 0.0]])
     assert math.isinf(gradient_norm(model))
     model.weight.grad = torch.tensor([[math.nan, math.inf]])
