@@ -107,7 +107,7 @@ def test_workers_end_with_their_launcher_and_give_their_trials_back(
 
 def test_a_time_limit_ends_the_run_with_a_report(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "long.toml").write_text(LONG)
-    done = cli("run", "long.toml", "--timeout", "2")
+    done = cli("run", "long.toml", "--workers", "1", "--timeout", "2")
     assert "0 of 4 trials" in done.stderr
     assert done.stdout.splitlines()[-1] == "Report: reports/small.html"
     assert json.loads(cli("status", "small", "--json").stdout)["waiting"] == 1
