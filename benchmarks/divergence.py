@@ -17,7 +17,7 @@ from stability_sweep.configs import DataConfig, RHVAEConfig
 from stability_sweep.data.images import load_images
 from tests.models.reference import divergence_steps
 
-SETTINGS = [(16, 4e-3, 1e-2), (32, 3e-3, 1e-2), (64, 1.5e-3, 1e-2), (64, 1e-2, 1e-3)]
+SETTINGS = [(16, 5e-3, 1e-2), (32, 4.3e-3, 1e-2), (64, 3e-3, 1e-2), (64, 1.2e-2, 1e-3)]
 """Batch size, learning rate, step size of the leapfrog: around the boundary."""
 
 

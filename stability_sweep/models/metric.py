@@ -71,8 +71,8 @@ class RiemannianMetric:
         (1/T²) Σ_j w_bj ⟨G − ρρᵀ, M_j⟩ (z_b − μ_j).
         """
         matrices = self.packed * multiplicity(position)
-        pull = (_difference(local, momentum) @ matrices.mT).mul_(local.weights)
-        return _moment(pull, position, self.centroids, self.temperature**-2)
+        pull = (_half_difference(local, momentum) @ matrices.mT).mul_(local.weights)
+        return _moment(pull, position, self.centroids, 2 * self.temperature**-2)
 
     def at_with_gradient(self, position: Tensor, momentum: Tensor) -> tuple[LocalMetric, Tensor]:
         """Both of the above at once, with one backward pass for them, written by hand."""
@@ -90,10 +90,10 @@ class _AtWithGradient(torch.autograd.Function):
         ctx: Any, z: Tensor, rho: Tensor, mu: Tensor, packed: Tensor, temperature: float, regularization: float
     ) -> tuple[Tensor, ...]:
         local = RiemannianMetric(mu, packed, temperature, regularization).at(z)
-        difference, M = _difference(local, rho), packed * multiplicity(z)
+        difference, M = _half_difference(local, rho), packed * multiplicity(z)
         product = difference @ M.mT
         pull = local.weights * product
-        gradient = _moment(pull, z, mu, temperature**-2)
+        gradient = _moment(pull, z, mu, 2 * temperature**-2)
         ctx.save_for_backward(z, rho, mu, packed, M, local.weights, local.tensor, difference, product, pull)
         ctx.sharpness = temperature**-2
         ctx.set_materialize_grads(False)
@@ -104,15 +104,16 @@ class _AtWithGradient(torch.autograd.Function):
     def backward(ctx: Any, *bars: Tensor | None) -> tuple[Tensor | None, ...]:
         inverse_bar, log_det_bar, gradient_bar, _, _ = bars
         z, rho, mu, packed, M, W, G, difference, product, pull = ctx.saved_tensors
-        # g = (Σ_j pull_bj (z_b − μ_j)) / T², pull = W ∘ product, product = ⟨G − ρρᵀ, M⟩
-        moment_bar = ctx.sharpness * (torch.zeros_like(z) if gradient_bar is None else gradient_bar)
+        # g = 2 (Σ_j pull_bj (z_b − μ_j)) / T², pull = W ∘ product, product = ⟨½(G − ρρᵀ), M⟩
+        moment_bar = 2 * ctx.sharpness * (torch.zeros_like(z) if gradient_bar is None else gradient_bar)
         pull_bar = torch.addmm((moment_bar * z).sum(dim=1, keepdim=True), moment_bar, mu.mT, alpha=-1)
         product_bar = pull_bar * W
         difference_bar = unpack(product_bar @ packed, z.shape[-1])
-        rho_bar = torch.bmm(difference_bar, rho.unsqueeze(-1)).squeeze(-1).mul_(-2)
+        rho_bar = torch.bmm(difference_bar, rho.unsqueeze(-1)).squeeze(-1).neg_()
         # d(S⁻¹) = −S⁻¹ dS S⁻¹ and d(log det S⁻¹) = −tr(S⁻¹ dS), for S = G⁻¹ = unpack(W M + λI)
-        half = torch.bmm(G, difference_bar)
-        inverse_bar = torch.bmm(half, -G) if inverse_bar is None else torch.baddbmm(inverse_bar, half, G, alpha=-1)
+        product_of_two = torch.bmm(G, difference_bar)
+        start = torch.zeros_like(G) if inverse_bar is None else inverse_bar
+        inverse_bar = torch.baddbmm(start, product_of_two, G, alpha=-0.5)
         if log_det_bar is not None:
             inverse_bar.addcmul_(log_det_bar.view(-1, 1, 1), G, value=-1)
         packed_bar = pack_symmetrized(inverse_bar).mul_(0.5)
@@ -125,9 +126,9 @@ class _AtWithGradient(torch.autograd.Function):
         return z_bar, rho_bar, mu_bar, M_bar, None, None
 
 
-def _difference(local: LocalMetric, momentum: Tensor) -> Tensor:
-    """G − ρρᵀ, packed, (B, p)."""
-    return pack(local.tensor).sub_(pack_outer(momentum))
+def _half_difference(local: LocalMetric, momentum: Tensor) -> Tensor:
+    """½(G − ρρᵀ), packed, (B, p): with the half taken first, as autograd takes it, it overflows where pythae does."""
+    return (0.5 * pack(local.tensor)).sub_(pack_outer(momentum, 0.5 * momentum))
 
 
 def _moment(weights: Tensor, position: Tensor, centroids: Tensor, scale: float = 1.0) -> Tensor:

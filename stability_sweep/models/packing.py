@@ -21,10 +21,10 @@ def unpack(packed: Tensor, d: int) -> Tensor:
     return packed.index_select(-1, _layout(d, packed.dtype, packed.device).mirror).view(-1, d, d)
 
 
-def pack_outer(vectors: Tensor) -> Tensor:
-    """``pack(vvᵀ)``: (B, d) to (B, p)."""
-    layout = _layout(vectors.shape[-1], vectors.dtype, vectors.device)
-    return vectors.index_select(-1, layout.rows) * vectors.index_select(-1, layout.columns)
+def pack_outer(left: Tensor, right: Tensor) -> Tensor:
+    """``pack(uvᵀ)`` for parallel u and v: both (B, d) to (B, p)."""
+    layout = _layout(left.shape[-1], left.dtype, left.device)
+    return left.index_select(-1, layout.rows) * right.index_select(-1, layout.columns)
 
 
 def pack_symmetrized(matrices: Tensor) -> Tensor:

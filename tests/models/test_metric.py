@@ -37,7 +37,7 @@ def test_packing_keeps_symmetric_matrices_and_their_inner_product() -> None:
     assert torch.equal(unpack(pack(a), D), a)
     assert torch.allclose((pack(a) * pack(b) * multiplicity(a)).sum(-1), (a * b).sum((-1, -2)))
     vector, matrix = random(3, D, seed=5), random(3, D, D, seed=6)
-    assert torch.equal(unpack(pack_outer(vector), D), vector.unsqueeze(-1) * vector.unsqueeze(-2))
+    assert torch.equal(unpack(pack_outer(vector, vector), D), vector.unsqueeze(-1) * vector.unsqueeze(-2))
     assert torch.allclose(unpack(pack_symmetrized(matrix), D), matrix + matrix.mT)
 
 
