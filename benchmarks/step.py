@@ -11,7 +11,6 @@ from __future__ import annotations
 import argparse
 import json
 import platform
-import resource
 import statistics
 import subprocess
 import sys
@@ -28,7 +27,7 @@ from benchmarks.chart import draw_chart
 from benchmarks.floor import LATENT_DIM, floor_step
 from stability_sweep.configs import RHVAEConfig
 from stability_sweep.models import RHVAE, load_pythae_state
-from stability_sweep.training.trainer import gradient_norm, scale_gradient
+from stability_sweep.training.gradient import gradient_norm, scale_gradient
 
 SHORTEST_RUN_SECONDS = 0.3
 
@@ -108,7 +107,7 @@ def _step(model: nn.Module, loss: Callable[[], Tensor], *, fused: bool) -> Calla
         optimizer.zero_grad(set_to_none=True)
         loss().backward()
         if fused:  # as our trainer does
-            scale_gradient(model, gradient_norm(model), 1.0)
+            scale_gradient(parameters, gradient_norm(parameters), 1.0)
         else:
             torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
@@ -144,7 +143,9 @@ def _report_memory(who: str) -> None:
     step = _steps(3, 1024, "cpu")[0 if who == "ours" else 1]
     for _ in range(3 if who == "ours" else 1):  # one of pythae's takes half a minute
         step()
-    print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+    # Not getrusage: Linux counts the memory of the process that started this one into its maximum.
+    status = Path("/proc/self/status").read_text()
+    print(int(status.split("VmHWM:")[1].split()[0]) / 1024)
 
 
 def _arguments() -> argparse.Namespace:

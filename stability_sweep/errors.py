@@ -36,3 +36,7 @@ class WorkerError(StabilitySweepError):
     """Workers cannot go on: trial after trial fails, or a worker process died."""
 
     exit_code = 1
+
+
+class TelemetryError(StabilitySweepError):
+    """Telemetry that a newer version wrote, or that is damaged."""

@@ -45,6 +45,37 @@ class Signal(str, Enum):
         return _signal(gradient_norm, cls.NAN_GRADIENT, cls.INF_GRADIENT)
 
 
+class Cause(str, Enum):
+    """Why a diverged trial broke: the class that the autopsy finds for the first tensor that was not finite."""
+
+    NON_FINITE_WEIGHTS = "non_finite_weights"
+    """The update before made a weight infinite or NaN."""
+    NON_FINITE_INPUT = "non_finite_input"
+    """The images or the noise were not finite."""
+    EXP_OVERFLOW = "exp_overflow"
+    """A network's finite output was too large for the exponential that follows."""
+    NETWORK_OVERFLOW = "network_overflow"
+    """A layer's activations left the range of the numbers."""
+    METRIC_OVERFLOW = "metric_overflow"
+    """Entries of M = LLᵀ or of their sum G⁻¹ left the range of the numbers."""
+    SINGULAR_METRIC = "singular_metric"
+    """G⁻¹ was finite, but not positive definite in this precision: it has no Cholesky factor."""
+    EXPLODING_MOMENTUM = "exploding_momentum"
+    """The momentum, or its kinetic energy, left the range of the numbers."""
+    EXPLODING_LATENT = "exploding_latent"
+    """The latent position left the range of the numbers."""
+    LIKELIHOOD_OVERFLOW = "likelihood_overflow"
+    """log p(x|z) or its gradient in z was not finite, though the reconstruction was."""
+    LOSS_OVERFLOW = "loss_overflow"
+    """The loss was not finite, though each of its parts was."""
+    NON_FINITE_GRADIENT = "non_finite_gradient"
+    """The loss was finite; its gradient was not."""
+    NOT_REPRODUCED = "not_reproduced"
+    """The repeated step was finite (compiled code rounds differently, or the device does not repeat itself)."""
+    NOT_EXAMINED = "not_examined"
+    """The autopsy itself failed."""
+
+
 def _signal(value: float, nan: Signal, infinite: Signal) -> Signal | None:
     if math.isnan(value):
         return nan
@@ -58,6 +89,10 @@ class Divergence:
     step: int
     """The optimizer step (the first is 1) whose loss or gradient was not finite; its weights were never applied."""
     signal: Signal
+    origin: str | None = None
+    """The first tensor of the forward or backward pass that was not finite; None if the autopsy found none."""
+    cause: Cause | None = None
+    """None for a result without an autopsy."""
 
     def __post_init__(self) -> None:
         if self.step < 1:
@@ -88,6 +123,10 @@ class TrialResult:
     """Largest loss of a step; infinity counts, NaN does not."""
     validation_loss: float | None = None
     """Mean loss over the validation images after the last step; None unless the horizon was reached."""
+    spikes: int | None = None
+    """Explosions that came back: how often the loss left its usual range upwards and returned to it."""
+    spike_height: float | None = None
+    """How far the highest of them rose above the median of the losses before it; None without a spike."""
     wall_seconds: float = 0.0
     failure: str | None = None
     """One line that says why, for a failed trial."""
@@ -103,7 +142,7 @@ class TrialResult:
             raise ValueError(f"diverged at step {self.divergence.step}, but {self.steps} steps were begun")
 
 
-LOSS_FIELDS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
+LOSS_FIELDS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss", "spike_height")
 """The fields of `TrialResult` that may be NaN or infinite."""
 
 

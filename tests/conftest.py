@@ -20,8 +20,7 @@ from stability_sweep.data import mnist
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
-from stability_sweep.storage import Database, Repository, StoredStudy
-from stability_sweep.storage.repository import Provenance
+from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.sweep.objective import tell
 
 REQUIRE_ALL = "STABILITY_SWEEP_TEST_REQUIRE_ALL"
@@ -171,7 +170,7 @@ def make_result(outcome: Outcome = Outcome.STABLE, **overrides: Any) -> TrialRes
     return TrialResult(**{**settings, **overrides})
 
 
-PROVENANCE = Provenance(worker="host:1", device="cpu", threads=1, torch_version="2.13.0")
+PROVENANCE = Provenance(worker="host:1", device="cpu", threads=1, torch_version="2.13.0", cpu="A CPU (AVX2)")
 
 StudyBuilder = Callable[..., StoredStudy]
 

@@ -12,8 +12,8 @@ import stability_sweep
 PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
-    "environment", "errors", "outcome", "search_space", "definition_errors", "configs", "definition", "data", "models",
-    "training", "sampling", "storage", "sweep", "analysis", "report", "cli",
+    "environment", "errors", "outcome", "telemetry", "autopsy", "search_space", "definition_errors", "configs",
+    "definition", "data", "models", "training", "sampling", "storage", "sweep", "analysis", "report", "cli",
 ]  # fmt: skip
 
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem in LAYERS]

@@ -2,6 +2,7 @@
 
 from stability_sweep.analysis.axes import Axis, study_axes
 from stability_sweep.analysis.divergence import divergence_by_band, divergence_cells
+from stability_sweep.analysis.forensics import divergence_origins, warning_signs
 from stability_sweep.analysis.frame import study_frame, trial_records
 from stability_sweep.analysis.proportion import Proportion
 
@@ -10,7 +11,9 @@ __all__ = [
     "Proportion",
     "divergence_by_band",
     "divergence_cells",
+    "divergence_origins",
     "study_axes",
     "study_frame",
     "trial_records",
+    "warning_signs",
 ]

@@ -16,15 +16,19 @@ RESULT_COLUMNS = (
     "outcome",
     "divergence_step",
     "divergence_signal",
+    "divergence_origin",
+    "divergence_cause",
     "steps",
     "horizon",
     *LOSS_FIELDS,
+    "spikes",
     "wall_seconds",
     "failure",
     "worker",
     "device",
     "threads",
     "torch_version",
+    "cpu",
 )
 """Columns after the trial's number and its dimensions."""
 
@@ -47,15 +51,19 @@ def trial_records(repository: Repository, study: StoredStudy) -> list[dict[str, 
                 "outcome": result.outcome.value,
                 "divergence_step": divergence and divergence.step,
                 "divergence_signal": divergence and divergence.signal.value,
+                "divergence_origin": divergence and divergence.origin,
+                "divergence_cause": divergence and divergence.cause and divergence.cause.value,
                 "steps": result.steps,
                 "horizon": result.horizon,
                 **{name: getattr(result, name) for name in LOSS_FIELDS},
+                "spikes": result.spikes,
                 "wall_seconds": result.wall_seconds,
                 "failure": result.failure,
                 "worker": stored.provenance.worker,
                 "device": stored.provenance.device,
                 "threads": stored.provenance.threads,
                 "torch_version": stored.provenance.torch_version,
+                "cpu": stored.provenance.cpu,
             }
         )
     return records
@@ -75,7 +83,7 @@ def frame_of(records: Sequence[dict[str, Any]], names: Sequence[str]) -> pd.Data
     """A frame with the types that the analysis relies on, also when there are no records."""
     frame = pd.DataFrame.from_records(records, columns=list(names))
     floats = dict.fromkeys((*LOSS_FIELDS, "wall_seconds"), "float64")
-    integers = dict.fromkeys(("divergence_step", "steps", "horizon"), "Int64")
+    integers = dict.fromkeys(("divergence_step", "steps", "horizon", "spikes"), "Int64")
     return frame.astype({**floats, **integers})
 
 

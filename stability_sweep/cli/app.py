@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from stability_sweep import __version__
-from stability_sweep.cli import data, export, listing, report, run, status, worker
+from stability_sweep.cli import data, database, export, listing, replay, report, run, show, status, worker
 from stability_sweep.errors import StabilitySweepError
 
 EPILOG = (
@@ -31,7 +31,10 @@ app.command("worker")(worker.worker)
 app.command("report")(report.report)
 app.command("status")(status.status)
 app.command("list")(listing.list_studies)
+app.command("show")(show.show)
+app.command("replay")(replay.replay)
 app.command("export")(export.export)
+app.add_typer(database.app, name="db")
 app.add_typer(data.app, name="data")
 
 

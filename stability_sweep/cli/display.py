@@ -20,8 +20,8 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 
-from stability_sweep.analysis.axes import format_value
 from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.report.trial import describe_point, describe_result
 from stability_sweep.search_space import Point
 
 if TYPE_CHECKING:
@@ -48,20 +48,6 @@ def watching(summary: StudySummary) -> Iterator[SweepObserver]:
     display = _Live(console, summary)
     with display.progress:
         yield display
-
-
-def describe_point(point: Point) -> str:
-    """``learning_rate 0.0013  batch_size 64  clip_norm off``."""
-    return "  ".join(f"{name} {format_value(value)}" for name, value in point.items())
-
-
-def describe_result(result: TrialResult) -> str:
-    """``diverged at step 3 (nan loss)``, or the outcome with the final loss."""
-    if result.divergence is not None:
-        return f"{result.outcome.value} at step {result.steps} ({result.divergence.signal.value.replace('_', ' ')})"
-    if result.failure is not None:
-        return f"{result.outcome.value}: {result.failure}"
-    return f"{result.outcome.value}, final loss {result.final_loss:.4g}"
 
 
 class _Lines:

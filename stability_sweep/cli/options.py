@@ -24,6 +24,7 @@ Storage = Annotated[
     ),
 ]
 Name = Annotated[str, typer.Argument(metavar="NAME", help="Name of the study.")]
+TrialNumber = Annotated[int, typer.Argument(min=0, metavar="TRIAL", help="Number of the trial.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON value instead of text.")]
 DataDir = Annotated[
     Path | None,

@@ -41,6 +41,21 @@ class PhasePoint:
     metric: LocalMetric
 
 
+@dataclass(frozen=True)
+class Trajectory:
+    """Where the integrator has been."""
+
+    points: list[PhasePoint]
+    """Start, and the end of every step: K + 1 of them."""
+    half_momenta: list[Tensor]
+    """The momentum after every step's first half, (B, d) each, K of them."""
+
+    @property
+    def end(self) -> PhasePoint:
+        """The last point."""
+        return self.points[-1]
+
+
 def integrate(
     start: PhasePoint,
     metric: RiemannianMetric,
@@ -50,24 +65,27 @@ def integrate(
     step_size: float,
     beta_zero: float,
     gradient_cap: float = math.inf,
-) -> PhasePoint:
+) -> Trajectory:
     """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants.
 
     `gradient_cap` bounds the norm of every ∂_zH: g becomes g · min(1, cap/‖g‖).
     """
     state = start
+    trajectory = Trajectory([start], [])
     half = 0.5 * step_size
-    for ratio in _tempering_ratios(steps, beta_zero):
+    for ratio in tempering_ratios(steps, beta_zero):
         with torch.no_grad():
             gradient, velocity = _first_half(state, metric, half, gradient_cap)
         momentum = torch.sub(state.momentum, gradient, alpha=half)
+        trajectory.half_momenta.append(momentum)
         position = torch.add(state.position, velocity, alpha=step_size)
         here = potential(position)
         local, gradient = metric.at_with_gradient(position, momentum)
         gradient = _capped(here.gradient + gradient, gradient_cap)
         momentum = torch.sub(momentum, gradient, alpha=half) * ratio
         state = PhasePoint(position, momentum, here, local)
-    return state
+        trajectory.points.append(state)
+    return trajectory
 
 
 def _first_half(state: PhasePoint, metric: RiemannianMetric, half: float, gradient_cap: float) -> tuple[Tensor, Tensor]:
@@ -88,7 +106,7 @@ def _capped(gradient: Tensor, cap: float) -> Tensor:
     return gradient * scale
 
 
-def _tempering_ratios(steps: int, beta_zero: float) -> Iterator[float]:
+def tempering_ratios(steps: int, beta_zero: float) -> Iterator[float]:
     """√β_{k−1}/√β_k for k = 1..K, with 1/√β_k = (1 − 1/β₀)(k/K)² + 1/β₀."""
     inverse = 1 / beta_zero
     previous = beta_zero

@@ -10,6 +10,7 @@ Shapes: B positions, N centroids (the batch itself in training), d latent dimens
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -30,6 +31,11 @@ class LocalMetric:
     """G, (B, d, d); NaN where G⁻¹ is not positive definite."""
     log_det: Tensor
     """log det G, (B,); NaN where G⁻¹ is not positive definite."""
+
+    @cached_property
+    def half_tensor(self) -> Tensor:
+        """½G, packed, (B, p)."""
+        return pack(self.tensor).mul_(0.5)
 
     def velocity(self, momentum: Tensor) -> Tensor:
         """G⁻¹ρ, (B, d), for ρ (B, d)."""
@@ -56,6 +62,11 @@ class RiemannianMetric:
         """The metric whose matrices are M_j = L_j L_jᵀ, for L of shape (N, d, d)."""
         return cls(centroids, pack(torch.bmm(factors, factors.mT)), temperature, regularization)
 
+    @cached_property
+    def doubled(self) -> Tensor:
+        """M with every entry off the diagonal twice, (N, p), for inner products of symmetric matrices; a constant."""
+        return self.packed.detach() * multiplicity(self.centroids)
+
     def at(self, position: Tensor) -> LocalMetric:
         """Evaluate the metric at z, (B, d)."""
         weights = torch.exp(squared_distances(position, self.centroids) * (-1 / self.temperature**2))
@@ -70,14 +81,13 @@ class RiemannianMetric:
         Both terms have one shape: the derivative of G⁻¹ in direction i, contracted with G − ρρᵀ, is
         (1/T²) Σ_j w_bj ⟨G − ρρᵀ, M_j⟩ (z_b − μ_j).
         """
-        matrices = self.packed * multiplicity(position)
-        pull = (_half_difference(local, momentum) @ matrices.mT).mul_(local.weights)
+        pull = (_half_difference(local, momentum) @ self.doubled.mT).mul_(local.weights)
         return _moment(pull, position, self.centroids, 2 * self.temperature**-2)
 
     def at_with_gradient(self, position: Tensor, momentum: Tensor) -> tuple[LocalMetric, Tensor]:
         """Both of the above at once, with one backward pass for them, written by hand."""
         inverse, log_det, gradient, weights, tensor = _AtWithGradient.apply(  # type: ignore[no-untyped-call]
-            position, momentum, self.centroids, self.packed, self.temperature, self.regularization
+            position, momentum, self.centroids, self.packed, self.doubled, self.temperature, self.regularization
         )
         return LocalMetric(weights, inverse, tensor, log_det), gradient
 
@@ -87,10 +97,17 @@ class _AtWithGradient(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, z: Tensor, rho: Tensor, mu: Tensor, packed: Tensor, temperature: float, regularization: float
+        ctx: Any,
+        z: Tensor,
+        rho: Tensor,
+        mu: Tensor,
+        packed: Tensor,
+        M: Tensor,
+        temperature: float,
+        regularization: float,
     ) -> tuple[Tensor, ...]:
         local = RiemannianMetric(mu, packed, temperature, regularization).at(z)
-        difference, M = _half_difference(local, rho), packed * multiplicity(z)
+        difference = _half_difference(local, rho)
         product = difference @ M.mT
         pull = local.weights * product
         gradient = _moment(pull, z, mu, 2 * temperature**-2)
@@ -123,12 +140,12 @@ class _AtWithGradient(torch.autograd.Function):
         distance_bar = W_bar.mul_(W).mul_(-2 * ctx.sharpness)
         z_bar = torch.addcmul(_moment(distance_bar, z, mu), pull.sum(dim=1, keepdim=True), moment_bar)
         mu_bar = distance_bar.sum(dim=0).unsqueeze(-1) * mu - distance_bar.mT @ z - pull.mT @ moment_bar
-        return z_bar, rho_bar, mu_bar, M_bar, None, None
+        return z_bar, rho_bar, mu_bar, M_bar, None, None, None
 
 
 def _half_difference(local: LocalMetric, momentum: Tensor) -> Tensor:
     """½(G − ρρᵀ), packed, (B, p): with the half taken first, as autograd takes it, it overflows where pythae does."""
-    return (0.5 * pack(local.tensor)).sub_(pack_outer(momentum, 0.5 * momentum))
+    return local.half_tensor - pack_outer(momentum, 0.5 * momentum)
 
 
 def _moment(weights: Tensor, position: Tensor, centroids: Tensor, scale: float = 1.0) -> Tensor:

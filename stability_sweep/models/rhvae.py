@@ -10,14 +10,15 @@ Shapes: B batch, D pixels, d latent dimension, p = d(d+1)/2.
 from __future__ import annotations
 
 from collections import deque
-from typing import NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from stability_sweep.configs import RHVAEConfig
 from stability_sweep.models.decoding import Decoded, decode_by_autograd
-from stability_sweep.models.leapfrog import PhasePoint, Potential, integrate
+from stability_sweep.models.leapfrog import PhasePoint, Potential, Trajectory, integrate
 from stability_sweep.models.metric import RiemannianMetric
 from stability_sweep.models.networks import MLPDecoder, MLPMetric, clamp_magnitude
 from stability_sweep.models.packing import identity
@@ -27,12 +28,26 @@ REMEMBERED_BATCHES = 100
 """How many training batches make up the metric that evaluation uses."""
 
 
-class ForwardPass(NamedTuple):
-    """What one evaluation of the model gives."""
+@dataclass(frozen=True)
+class ForwardPass:
+    """What one evaluation of the model gives: the losses, and everything that they were computed from."""
 
+    images: Tensor
+    """(B, D)."""
+    latent_noise: Tensor
+    """e, (B, d)."""
+    momentum_noise: Tensor
+    """γ, (B, d)."""
+    mean: Tensor
+    """μ, (B, d)."""
+    log_variance: Tensor
+    """log σ², (B, d)."""
+    factors: Tensor | None
+    """The metric network's L, (B, d, d); None where the metric is the remembered one."""
+    metric: RiemannianMetric
+    trajectory: Trajectory
     losses: Tensor
     """Negative evidence lower bound of every image, (B,)."""
-    metric: RiemannianMetric
 
 
 class RHVAE(nn.Module):
@@ -50,10 +65,11 @@ class RHVAE(nn.Module):
         self.metric = MLPMetric(config.latent_dim, config.metric_log_diagonal_clamp, config.activation)
         self._remembered: deque[tuple[Tensor, Tensor]] = deque(maxlen=REMEMBERED_BATCHES)
         self._evaluation_metric: RiemannianMetric | None = None
+        self._compiled: Callable[..., ForwardPass] | None = None
 
     def compile_forward(self, mode: str) -> None:
         """Have ``torch.compile`` fuse the forward and backward pass; it happens at the first loss of every shape."""
-        self._forward_pass = torch.compile(self._forward_pass, mode=mode)  # type: ignore[method-assign]
+        self._compiled = torch.compile(self.compute, mode=mode)
 
     def loss(
         self,
@@ -74,19 +90,22 @@ class RHVAE(nn.Module):
         Returns:
             A scalar that may be NaN or infinite; no error is raised for that.
         """
-        return self.loss_per_image(
+        return self.forward_pass(
             images, latent_noise=latent_noise, momentum_noise=momentum_noise, generator=generator
-        ).mean()
+        ).losses.mean()
 
-    def loss_per_image(
+    def forward_pass(
         self,
         images: Tensor,
         *,
         latent_noise: Tensor | None = None,
         momentum_noise: Tensor | None = None,
         generator: torch.Generator | None = None,
-    ) -> Tensor:
-        """Negative evidence lower bound of every image, (B,); arguments as for `loss`."""
+    ) -> ForwardPass:
+        """The losses with everything that led to them; arguments as for `loss`.
+
+        In training mode the batch's metric is remembered for evaluation.
+        """
         like = next(self.parameters())
         images = images.to(like.dtype)
         shape = (len(images), self.config.latent_dim)
@@ -94,17 +113,21 @@ class RHVAE(nn.Module):
             torch.randn(shape, generator=generator, dtype=like.dtype, device=like.device) if noise is None else noise
             for noise in (latent_noise, momentum_noise)
         )
+        compute = self._compiled or self.compute
         if not self.training:
-            return self._forward_pass(images, latent_noise, momentum_noise, self._remembered_metric()).losses
-        done = self._forward_pass(images, latent_noise, momentum_noise, None)
+            return compute(images, latent_noise, momentum_noise, self._remembered_metric())
+        done = compute(images, latent_noise, momentum_noise)
         self._remembered.append((done.metric.centroids.detach(), done.metric.packed.detach()))
         self._evaluation_metric = None
-        return done.losses
+        return done
 
-    def _forward_pass(
-        self, images: Tensor, latent_noise: Tensor, momentum_noise: Tensor, remembered: RiemannianMetric | None
+    def compute(
+        self, images: Tensor, latent_noise: Tensor, momentum_noise: Tensor, remembered: RiemannianMetric | None = None
     ) -> ForwardPass:
-        """A function of tensors alone, so that it can be compiled; `remembered` replaces the batch's own metric."""
+        """`forward_pass` as a function of tensors alone, so that it can be compiled, and that changes nothing.
+
+        `remembered` replaces the batch's own metric.
+        """
         mean, log_variance = self.encoder(images)
         log_variance = clamp_magnitude(log_variance, self.config.log_variance_clamp)
         position = torch.addcmul(mean, latent_noise, torch.exp(0.5 * log_variance))
@@ -112,20 +135,19 @@ class RHVAE(nn.Module):
         if metric is None:
             factors = self.metric(images)
             metric = RiemannianMetric.from_factors(mean, factors, self.config.temperature, self.config.regularization)
-        if self.config.momentum_factor == "cholesky" or remembered is not None:
-            factors = None
+        momentum_factors = factors if self.config.momentum_factor == "network" else None
 
         def potential(z: Tensor) -> Potential:
             decoded = self._decode(z, images)
             return Potential(decoded.log_likelihood, decoded.gradient + z)
 
         # The leapfrog treats what is evaluated at the start as constant; a momentum drawn with G depends on it.
-        with torch.set_grad_enabled(torch.is_grad_enabled() and factors is None):
+        with torch.set_grad_enabled(torch.is_grad_enabled() and momentum_factors is None):
             start, local = potential(position), metric.at(position)
-        if factors is None:
-            factors = torch.linalg.cholesky_ex(local.tensor).L
-        momentum = torch.bmm(factors, (momentum_noise / self.config.beta_zero).unsqueeze(-1)).squeeze(-1)
-        end = integrate(
+        if momentum_factors is None:
+            momentum_factors = torch.linalg.cholesky_ex(local.tensor).L
+        momentum = torch.bmm(momentum_factors, (momentum_noise / self.config.beta_zero).unsqueeze(-1)).squeeze(-1)
+        trajectory = integrate(
             PhasePoint(position, momentum, start, local),
             metric,
             potential,
@@ -134,7 +156,10 @@ class RHVAE(nn.Module):
             beta_zero=self.config.beta_zero,
             gradient_cap=self.config.hamiltonian_gradient_cap,
         )
-        return ForwardPass(_negative_elbo(end, latent_noise, log_variance), metric)
+        losses = _negative_elbo(trajectory.end, latent_noise, log_variance)
+        return ForwardPass(
+            images, latent_noise, momentum_noise, mean, log_variance, factors, metric, trajectory, losses
+        )
 
     def _decode(self, latent: Tensor, images: Tensor) -> Decoded:
         if isinstance(self.decoder, MLPDecoder):

@@ -1,6 +1,7 @@
 """The study database: Optuna's tables and ours, behind one URL."""
 
 from stability_sweep.storage.database import Database
-from stability_sweep.storage.repository import Repository, StoredResult, StoredStudy, StudySummary
+from stability_sweep.storage.records import Provenance, StoredResult, StoredStudy, StoredTrial, StudySummary
+from stability_sweep.storage.repository import Repository
 
-__all__ = ["Database", "Repository", "StoredResult", "StoredStudy", "StudySummary"]
+__all__ = ["Database", "Provenance", "Repository", "StoredResult", "StoredStudy", "StoredTrial", "StudySummary"]

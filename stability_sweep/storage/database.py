@@ -65,6 +65,28 @@ class Database:
             _tune_sqlite(storage.engine)
         return cls(url, storage)
 
+    @staticmethod
+    def upgrade(url_text: str) -> tuple[str, str]:
+        """Bring the tables of a database that an older version wrote to this one's; return both schema versions.
+
+        Raises:
+            StorageError: as for `open`; a newer version's database is left alone.
+        """
+        url = parse_url(url_text)
+        with storage_errors(url):
+            _check_sqlite_file(url, create=False)
+            engine = create_engine(url, **_engine_options(url))
+            try:
+                _connect(url, engine)
+                with _creation_lock(url, engine), engine.begin() as connection:
+                    before = _stored_version(url, connection)
+                    if migrations.is_older(before):
+                        migrations.upgrade(connection)
+                _check_version(url, engine)
+            finally:
+                engine.dispose()
+        return before, migrations.head_version()
+
     @contextlib.contextmanager
     def creation_lock(self) -> Iterator[None]:
         """Held by one process at a time, over all machines that share the database."""
@@ -167,19 +189,28 @@ def _create_tables(url: URL, engine: Engine) -> None:
                 migrations.upgrade(connection)
 
 
+def _stored_version(url: URL, connection: Connection) -> str:
+    version = migrations.current_version(connection)
+    if version is None:
+        kind = "Optuna studies, but none" if inspect(connection).has_table("studies") else "no studies"
+        raise StorageError(
+            f"{display(url)}: this database holds {kind} of stability-sweep; start one with `stability-sweep run FILE`"
+        )
+    return version
+
+
 def _check_version(url: URL, engine: Engine) -> None:
     with engine.connect() as connection:
-        version = migrations.current_version(connection)
-        if version is None:
-            kind = "Optuna studies, but none" if inspect(connection).has_table("studies") else "no studies"
-            raise StorageError(
-                f"{display(url)}: this database holds {kind} of stability-sweep; "
-                f"start one with `stability-sweep run FILE`"
-            )
+        version = _stored_version(url, connection)
     head = migrations.head_version()
+    if migrations.is_older(version):
+        raise StorageError(
+            f"{display(url)}: expected schema version {head}, got {version}: an older version of stability-sweep wrote "
+            f"this database; make a copy, end its workers, then run `stability-sweep db upgrade`"
+        )
     if version != head:
         raise StorageError(
-            f"{display(url)}: expected schema version {head}, got {version}: another version of stability-sweep "
+            f"{display(url)}: expected schema version {head}, got {version}: a newer version of stability-sweep "
             f"wrote this database; use that version, or another database"
         )
 

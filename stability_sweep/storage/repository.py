@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 
 import optuna
 from optuna.study import StudyDirection
@@ -12,83 +11,29 @@ from sqlalchemy import String, case, cast, column, delete, func, literal, select
 from sqlalchemy.orm import Session
 
 from stability_sweep import __version__
+from stability_sweep.autopsy import Autopsy
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import LOSS_FIELDS, Divergence, Outcome, Signal, TrialResult
+from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.sampling.points import point_of
 from stability_sweep.storage.database import Database, storage_errors
-from stability_sweep.storage.schema import (
-    DefinitionRow,
-    ResultRow,
-    decode_number,
-    encode_number,
+from stability_sweep.storage.records import (
+    Provenance,
+    StoredResult,
+    StoredStudy,
+    StoredTrial,
+    StudySummary,
+    result_row,
+    stored_result,
 )
+from stability_sweep.storage.schema import AutopsyRow, DefinitionRow, ResultRow, TelemetryRow
+from stability_sweep.telemetry import Telemetry
 
 WORKER_ATTRIBUTE = "stability_sweep:worker"
 """Optuna user attribute of a trial: the worker that runs it."""
 
 _studies = table("studies", column("study_id"), column("study_name"))
 _trials = table("trials", column("trial_id"), column("study_id"), column("state"))
-
-
-@dataclass(frozen=True)
-class StoredStudy:
-    """A study as the database knows it."""
-
-    study_id: int
-    definition: StudyDefinition
-    """As written, with the data set that is asked for."""
-    dataset: str
-    """The data set really used."""
-    budget_trials: int
-
-    @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.definition.name
-
-    @property
-    def effective_definition(self) -> StudyDefinition:
-        """The definition with the data set that is really used."""
-        return self.definition.on("digits" if self.dataset == "digits" else "mnist")
-
-
-@dataclass(frozen=True)
-class Provenance:
-    """Where a result was computed."""
-
-    worker: str
-    device: str
-    threads: int
-    torch_version: str
-
-
-@dataclass(frozen=True)
-class StoredResult:
-    """A trial's result as the database knows it."""
-
-    trial_id: int
-    number: int
-    result: TrialResult
-    provenance: Provenance
-
-
-@dataclass(frozen=True)
-class StudySummary:
-    """How far a study is."""
-
-    study: str
-    budget: int
-    outcomes: dict[str, int]
-    """Finished trials by outcome; every outcome is a key."""
-    running: int
-    waiting: int
-    workers: list[dict[str, str | int]] = field(default_factory=list)
-    """Who runs a trial now: ``worker`` (host and process) and ``trial``."""
-
-    @property
-    def finished(self) -> int:
-        """Trials that have an outcome."""
-        return sum(self.outcomes.values())
 
 
 class Repository:
@@ -182,7 +127,8 @@ class Repository:
             .exists()
         )
         session.execute(delete(DefinitionRow).where(~named))
-        session.execute(delete(ResultRow).where(ResultRow.trial_id.not_in(select(_trials.c.trial_id))))
+        for table_of_trials in (ResultRow, TelemetryRow, AutopsyRow):
+            session.execute(delete(table_of_trials).where(table_of_trials.trial_id.not_in(select(_trials.c.trial_id))))
 
     def study_names(self) -> list[str]:
         """Our studies, oldest first."""
@@ -234,32 +180,95 @@ class Repository:
     # -- results -----------------------------------------------------------------------------------------------------
 
     def save_result(
-        self, study: StoredStudy, trial: optuna.trial.FrozenTrial, result: TrialResult, provenance: Provenance
+        self,
+        study: StoredStudy,
+        trial: optuna.trial.FrozenTrial,
+        result: TrialResult,
+        provenance: Provenance,
+        *,
+        telemetry: Telemetry | None = None,
+        autopsy: Autopsy | None = None,
     ) -> None:
-        """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same."""
-        losses: dict[str, float | str | None] = {}
-        for name in LOSS_FIELDS:
-            losses[name], losses[f"{name}_kind"] = encode_number(getattr(result, name))
-        row = ResultRow(
-            trial_id=trial._trial_id,
-            study_id=study.study_id,
-            number=trial.number,
-            seed=result.seed,
-            outcome=result.outcome.value,
-            divergence_step=result.divergence and result.divergence.step,
-            divergence_signal=result.divergence and result.divergence.signal.value,
-            steps=result.steps,
-            horizon=result.horizon,
-            wall_seconds=result.wall_seconds,
-            failure=result.failure,
-            worker=provenance.worker,
-            device=provenance.device,
-            threads=provenance.threads,
-            torch_version=provenance.torch_version,
-            **losses,
-        )
+        """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same.
+
+        Telemetry and autopsy are stored with it, in one transaction.
+        """
         with self._session() as session:
-            session.merge(row)
+            session.merge(result_row(study.study_id, trial._trial_id, trial.number, result, provenance))
+            if telemetry is not None and len(telemetry.steps):
+                session.merge(TelemetryRow(trial_id=trial._trial_id, content=telemetry.to_bytes()))
+            if autopsy is not None:
+                session.merge(AutopsyRow(trial_id=trial._trial_id, content=autopsy.to_bytes()))
+
+    def save_telemetry(self, trial_id: int, telemetry: Telemetry) -> None:
+        """Keep what an interrupted trial has measured; its next run replaces it."""
+        if len(telemetry.steps):
+            with self._session() as session:
+                session.merge(TelemetryRow(trial_id=trial_id, content=telemetry.to_bytes()))
+
+    def telemetry(self, trial_id: int) -> Telemetry | None:
+        """The telemetry of a trial, or None if it has none.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote it.
+        """
+        with self._session() as session:
+            row = session.get(TelemetryRow, trial_id)
+            return None if row is None else Telemetry.from_bytes(row.content)
+
+    def autopsy(self, trial_id: int) -> Autopsy | None:
+        """The autopsy of a trial, or None if it has none.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote it.
+        """
+        with self._session() as session:
+            row = session.get(AutopsyRow, trial_id)
+            return None if row is None else Autopsy.from_bytes(row.content)
+
+    def telemetries(self, study: StoredStudy) -> Iterator[tuple[StoredResult, Telemetry]]:
+        """Every finished trial that has telemetry, in the order of the numbers.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote one of them.
+        """
+        with self._session() as session:
+            rows = session.execute(
+                select(ResultRow, TelemetryRow.content)
+                .join(_trials, _trials.c.trial_id == ResultRow.trial_id)
+                .join(TelemetryRow, TelemetryRow.trial_id == ResultRow.trial_id)
+                .where(_trials.c.study_id == study.study_id)
+                .order_by(ResultRow.number)
+            ).all()
+            found = [(stored_result(row), content) for row, content in rows]
+        for stored, content in found:
+            yield stored, Telemetry.from_bytes(content)
+
+    def trial(self, study: StoredStudy, number: int) -> StoredTrial:
+        """A trial by its number, finished or not.
+
+        Raises:
+            StudyError: if the study has no such trial.
+        """
+        with storage_errors(self.database.url):
+            storage = self.database.optuna_storage
+            try:
+                trial = storage.get_trial(storage.get_trial_id_from_study_id_trial_number(study.study_id, number))
+            except KeyError:
+                count = storage.get_n_trials(study.study_id)
+                known = f"0 to {count - 1}" if count else "none yet"
+                raise StudyError(f"study {study.name!r} has no trial {number}; its trials: {known}") from None
+        with self._session() as session:
+            row = session.get(ResultRow, trial._trial_id)
+            result = None if row is None else stored_result(row)
+        return StoredTrial(
+            trial_id=trial._trial_id,
+            number=number,
+            state=trial.state.name.lower(),
+            point=point_of(trial.params, study.definition) if trial.params else {},
+            worker=trial.user_attrs.get(WORKER_ATTRIBUTE),
+            stored=result,
+        )
 
     def results(self, study: StoredStudy, *, after_number: int = -1) -> list[StoredResult]:
         """Results in the order of the trials' numbers."""
@@ -270,7 +279,7 @@ class Repository:
                 .where(_trials.c.study_id == study.study_id, ResultRow.number > after_number)
                 .order_by(ResultRow.number)
             )
-            return [_stored_result(row) for row in rows]
+            return [stored_result(row) for row in rows]
 
     def summary(self, study: StoredStudy) -> StudySummary:
         """How far the study is."""
@@ -307,22 +316,3 @@ class Repository:
             {"worker": str(trial.user_attrs.get(WORKER_ATTRIBUTE, "unknown")), "trial": trial.number}
             for trial in running
         ]
-
-
-def _stored_result(row: ResultRow) -> StoredResult:
-    divergence = None
-    if row.divergence_step is not None and row.divergence_signal is not None:
-        divergence = Divergence(step=row.divergence_step, signal=Signal(row.divergence_signal))
-    losses = {name: decode_number(getattr(row, name), getattr(row, f"{name}_kind")) for name in LOSS_FIELDS}
-    result = TrialResult(
-        seed=row.seed,
-        outcome=Outcome(row.outcome),
-        horizon=row.horizon,
-        steps=row.steps,
-        divergence=divergence,
-        wall_seconds=row.wall_seconds,
-        failure=row.failure,
-        **losses,
-    )
-    provenance = Provenance(row.worker, row.device, row.threads, row.torch_version)
-    return StoredResult(row.trial_id, row.number, result, provenance)

@@ -9,7 +9,8 @@ from __future__ import annotations
 import math
 from datetime import datetime
 
-from sqlalchemy import BigInteger, DateTime, Double, Integer, String, Text, func
+from sqlalchemy import BigInteger, DateTime, Double, Integer, LargeBinary, String, Text, func
+from sqlalchemy.dialects.mysql import MEDIUMBLOB
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 VERSION_TABLE = "stability_schema_version"
@@ -55,6 +56,8 @@ class ResultRow(Base):
     outcome: Mapped[str] = mapped_column(String(20))
     divergence_step: Mapped[int | None] = mapped_column(Integer)
     divergence_signal: Mapped[str | None] = mapped_column(String(20))
+    divergence_origin: Mapped[str | None] = mapped_column(String(255))
+    divergence_cause: Mapped[str | None] = mapped_column(String(40))
     steps: Mapped[int] = mapped_column(Integer)
     horizon: Mapped[int] = mapped_column(Integer)
     first_loss: Mapped[float | None] = mapped_column(Double)
@@ -67,6 +70,9 @@ class ResultRow(Base):
     max_loss_kind: Mapped[str | None] = mapped_column(String(8))
     validation_loss: Mapped[float | None] = mapped_column(Double)
     validation_loss_kind: Mapped[str | None] = mapped_column(String(8))
+    spikes: Mapped[int | None] = mapped_column(Integer)
+    spike_height: Mapped[float | None] = mapped_column(Double)
+    spike_height_kind: Mapped[str | None] = mapped_column(String(8))
     wall_seconds: Mapped[float] = mapped_column(Double)
     failure: Mapped[str | None] = mapped_column(Text)
     worker: Mapped[str] = mapped_column(String(255))
@@ -74,7 +80,32 @@ class ResultRow(Base):
     device: Mapped[str] = mapped_column(String(20))
     threads: Mapped[int] = mapped_column(Integer)
     torch_version: Mapped[str] = mapped_column(String(40))
+    cpu: Mapped[str | None] = mapped_column(String(120))
+    """Type and instruction set of the processor."""
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
+
+
+_Compressed = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+
+
+class TelemetryRow(Base):
+    """One row per trial that made a step, finished or not."""
+
+    __tablename__ = "stability_telemetry"
+
+    trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(_Compressed)
+    """`Telemetry.to_bytes`; NaN and infinities are in there as bits."""
+
+
+class AutopsyRow(Base):
+    """One row per diverged trial."""
+
+    __tablename__ = "stability_autopsies"
+
+    trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    content: Mapped[bytes] = mapped_column(_Compressed)
+    """`Autopsy.to_bytes`."""
 
 
 _KINDS = {"nan": math.nan, "inf": math.inf, "-inf": -math.inf}

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import logging
-import os
-import socket
 import time
 
 import optuna
-import torch
 from optuna.trial import TrialState
 
+from stability_sweep.autopsy import Autopsy
 from stability_sweep.data.images import Images
 from stability_sweep.errors import WorkerError
 from stability_sweep.models import decoder_class, encoder_class
@@ -19,11 +17,12 @@ from stability_sweep.sampling import assign_grid_point, build_sampler, suggest_p
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.database import storage_errors
-from stability_sweep.storage.repository import WORKER_ATTRIBUTE, Provenance
+from stability_sweep.storage.repository import WORKER_ATTRIBUTE
 from stability_sweep.sweep.objective import report_progress, tell
 from stability_sweep.sweep.observer import SilentObserver, SweepObserver
+from stability_sweep.sweep.provenance import provenance_here
 from stability_sweep.sweep.stopping import StopRequest
-from stability_sweep.training import Progress, StopTrainingError, train, trial_seed
+from stability_sweep.training import Progress, StopTrainingError, TelemetryRecorder, train, trial_seed
 
 logger = logging.getLogger(__name__)
 
@@ -61,12 +60,7 @@ class Worker:
         self._study = optuna.load_study(
             study_name=study.name, storage=self._storage, sampler=build_sampler(self._definition)
         )
-        self._provenance = Provenance(
-            worker=f"{socket.gethostname()}:{os.getpid()}",
-            device=str(images.training.device),
-            threads=torch.get_num_threads(),
-            torch_version=torch.__version__,
-        )
+        self._provenance = provenance_here(images.training.device)
 
     def run(self) -> int:
         """Run trials; return how many this worker finished.
@@ -113,31 +107,38 @@ class Worker:
     def _run_trial(self, trial: optuna.Trial) -> TrialResult:
         trial.set_user_attr(WORKER_ATTRIBUTE, self._provenance.worker)
         point = suggest_point(trial, self._definition)
+        recorder = TelemetryRecorder()
         try:
-            result = self._train(trial, point)
+            result, autopsy = self._train(trial, point, recorder)
         except StopTrainingError:
+            self._repository.save_telemetry(trial._trial_id, recorder.telemetry())
             # Back to the queue: whoever takes it next finds the same point, and the number gives the same seed.
             self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
             raise
         frozen = self._storage.get_trial(trial._trial_id)
-        self._repository.save_result(self._stored, frozen, result, self._provenance)
+        self._repository.save_result(
+            self._stored, frozen, result, self._provenance, telemetry=recorder.telemetry(), autopsy=autopsy
+        )
         tell(self._study, trial, result)
         self._observer.trial_finished(trial.number, point, result)
         return result
 
-    def _train(self, trial: optuna.Trial, point: Point) -> TrialResult:
+    def _train(
+        self, trial: optuna.Trial, point: Point, recorder: TelemetryRecorder
+    ) -> tuple[TrialResult, Autopsy | None]:
         seed = trial_seed(self._definition.seed, trial.number)
         config = self._definition.at(point)
         watcher = _StepWatcher(trial, point, self._stop, self._observer)
         try:
-            return train(config, self._images, seed=seed, on_step=watcher).result
+            run = train(config, self._images, seed=seed, on_step=watcher, recorder=recorder)
+            return run.result, run.autopsy
         except StopTrainingError:
             raise
         except Exception as error:  # whatever a trial raises is that trial's failure, not the study's
             logger.warning("trial %d failed", trial.number, exc_info=error)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
             horizon = config.training.horizon_steps or 1  # in epochs it depends on what may have failed
-            return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason)
+            return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason), None
 
 
 class _StepWatcher:

@@ -1,6 +1,16 @@
 """One training run: from a trial's settings and seed to its result."""
 
 from stability_sweep.training.seeds import TrialSeeds, trial_seed
-from stability_sweep.training.trainer import Progress, StopTrainingError, TrainingRun, train
+from stability_sweep.training.telemetry import TelemetryRecorder
+from stability_sweep.training.trainer import BrokenStep, Progress, StopTrainingError, TrainingRun, train
 
-__all__ = ["Progress", "StopTrainingError", "TrainingRun", "TrialSeeds", "train", "trial_seed"]
+__all__ = [
+    "BrokenStep",
+    "Progress",
+    "StopTrainingError",
+    "TelemetryRecorder",
+    "TrainingRun",
+    "TrialSeeds",
+    "train",
+    "trial_seed",
+]

@@ -85,7 +85,7 @@ def test_the_cap_bounds_every_kick_of_the_leapfrog() -> None:
 
     z = torch.randn(4, 3)
     start = PhasePoint(z, torch.zeros(4, 3), steep(z), metric.at(z))
-    end = integrate(start, metric, steep, steps=1, step_size=0.1, beta_zero=1.0, gradient_cap=2.0)
+    end = integrate(start, metric, steep, steps=1, step_size=0.1, beta_zero=1.0, gradient_cap=2.0).end
     assert (end.momentum.norm(dim=1) <= 0.1 * 2.0 + 1e-6).all()  # two half kicks of at most ε/2 · cap
 
 

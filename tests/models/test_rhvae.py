@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stability_sweep.models import RHVAE, RHVAEConfig, TrainableModel
+from stability_sweep.models import RHVAE, RHVAEConfig
 from stability_sweep.models.rhvae import REMEMBERED_BATCHES
 
 
@@ -17,17 +17,13 @@ def test_noise_comes_from_the_generator_alone() -> None:
     assert first == second != other
 
 
-def test_it_is_what_training_asks_for() -> None:
-    assert isinstance(RHVAE(RHVAEConfig()), TrainableModel)
-
-
 def test_evaluation_of_an_image_does_not_depend_on_its_neighbours() -> None:
     model = RHVAE(RHVAEConfig(latent_dim=2))
     images, noise = torch.rand(8, 784), torch.randn(2, 8, 2)
     model.loss(images)
     model.eval()
-    together = model.loss_per_image(images, latent_noise=noise[0], momentum_noise=noise[1])
-    alone = model.loss_per_image(images[:1], latent_noise=noise[0, :1], momentum_noise=noise[1, :1])
+    together = model.forward_pass(images, latent_noise=noise[0], momentum_noise=noise[1]).losses
+    alone = model.forward_pass(images[:1], latent_noise=noise[0, :1], momentum_noise=noise[1, :1]).losses
     assert torch.allclose(together[:1], alone, rtol=1e-5)
 
 

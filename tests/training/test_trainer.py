@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,11 @@ import torch
 from stability_sweep.configs import TrialConfig
 from stability_sweep.data.images import Images, load_images
 from stability_sweep.errors import DefinitionError
-from stability_sweep.models import RHVAE
+from stability_sweep.models import RHVAE, ForwardPass
 from stability_sweep.outcome import Outcome, Signal
 from stability_sweep.training import Progress, StopTrainingError, train
-from stability_sweep.training.trainer import _batches, build_model, gradient_norm, scale_gradient
+from stability_sweep.training.gradient import gradient_norm, scale_gradient
+from stability_sweep.training.trainer import _batches, build_model
 from tests.conftest import make_definition
 
 
@@ -32,13 +34,13 @@ def config_of(
 def poison_loss(monkeypatch: pytest.MonkeyPatch, step: int, value: float) -> None:
     """Make the loss of one step what we say, with a gradient of the same kind."""
     calls = iter(range(1, 10**6))
-    original = RHVAE.loss
+    original = RHVAE.forward_pass
 
-    def loss(self: RHVAE, images: torch.Tensor, **kwargs: Any) -> torch.Tensor:
+    def forward_pass(self: RHVAE, images: torch.Tensor, **kwargs: Any) -> ForwardPass:
         clean = original(self, images, **kwargs)
-        return clean * value if next(calls) == step else clean
+        return replace(clean, losses=clean.losses * value) if next(calls) == step else clean
 
-    monkeypatch.setattr(RHVAE, "loss", loss)
+    monkeypatch.setattr(RHVAE, "forward_pass", forward_pass)
 
 
 def test_a_trial_gives_equal_losses_at_every_step_when_it_runs_again(images: Images) -> None:
@@ -90,15 +92,15 @@ def test_a_gradient_that_is_not_finite_ends_the_trial_before_the_weights_move(
 
     monkeypatch.setattr(torch.optim.Adam, "step", step)
     calls = iter(range(1, 10**6))
-    clean_loss = RHVAE.loss
+    clean_pass = RHVAE.forward_pass
 
-    def loss(self: RHVAE, images: torch.Tensor, **kwargs: Any) -> torch.Tensor:
-        total = clean_loss(self, images, **kwargs)
+    def forward_pass(self: RHVAE, images: torch.Tensor, **kwargs: Any) -> ForwardPass:
+        clean = clean_pass(self, images, **kwargs)
         if next(calls) == 3:  # finite value, infinite slope
-            total = total + (next(self.encoder.parameters()) * 0).abs().sqrt().sum()
-        return total
+            return replace(clean, losses=clean.losses + (next(self.encoder.parameters()) * 0).abs().sqrt().sum())
+        return clean
 
-    monkeypatch.setattr(RHVAE, "loss", loss)
+    monkeypatch.setattr(RHVAE, "forward_pass", forward_pass)
     run = train(config_of(), images, seed=5)
     assert run.result.divergence is not None
     assert run.result.divergence.step == 3
@@ -213,21 +215,22 @@ def test_the_loss_of_a_step_is_the_mean_over_its_micro_batches(images: Images) -
 def test_clipping_bounds_the_norm_and_leaves_small_gradients_alone() -> None:
     model = build_model(config_of(), seed=1)
     model.loss(torch.rand(16, 784)).backward()
-    norm = gradient_norm(model)
-    scale_gradient(model, norm, 10 * norm.item())
-    assert gradient_norm(model).item() == pytest.approx(norm.item())
-    scale_gradient(model, norm, 0.5)
-    assert gradient_norm(model).item() == pytest.approx(0.5, rel=1e-4)
+    parameters = list(model.parameters())
+    norm = gradient_norm(parameters)
+    scale_gradient(parameters, norm, 10 * norm.item())
+    assert gradient_norm(parameters).item() == norm.item()
+    scale_gradient(parameters, norm, 0.5)
+    assert gradient_norm(parameters).item() == pytest.approx(0.5, rel=1e-4)
 
 
 def test_a_large_finite_gradient_is_not_called_infinite() -> None:
     model = torch.nn.Linear(2, 1, bias=False)
     model.weight.grad = torch.tensor([[1e30, 1e30]])
-    assert gradient_norm(model).item() == pytest.approx(math.sqrt(2) * 1e30)
+    assert gradient_norm([model.weight]).item() == pytest.approx(math.sqrt(2) * 1e30)
     model.weight.grad = torch.tensor([[math.inf, 0.0]])
-    assert math.isinf(gradient_norm(model))
+    assert math.isinf(gradient_norm([model.weight]))
     model.weight.grad = torch.tensor([[math.nan, math.inf]])
-    assert math.isnan(gradient_norm(model))
+    assert math.isnan(gradient_norm([model.weight]))
 
 
 def test_more_images_per_step_than_there_are_is_an_error_in_words(images: Images) -> None:

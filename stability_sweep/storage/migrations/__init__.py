@@ -27,6 +27,12 @@ def head_version() -> str:
     return head
 
 
+def is_older(version: str) -> bool:
+    """Whether this program can bring a database of that version to its own."""
+    known = [script.revision for script in ScriptDirectory.from_config(_config()).walk_revisions()]
+    return version in known[1:]
+
+
 def current_version(connection: Connection) -> str | None:
     """The schema version of a database; None if it has none of our tables."""
     context = MigrationContext.configure(connection, opts={"version_table": VERSION_TABLE})

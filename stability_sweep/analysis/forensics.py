@@ -1,0 +1,132 @@
+"""Where divergence began, and which signals warned of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.telemetry import SIGNALS, Telemetry
+
+USUAL_TRIALS = 0.05
+"""The usual range leaves out the extremes of this share of the stable trials on either side."""
+
+FEWEST_STABLE_TRIALS = 5
+"""With fewer stable trials nobody knows what is usual."""
+
+
+def divergence_origins(frame: pd.DataFrame) -> pd.DataFrame:
+    """How often divergence began in which tensor, most frequent first.
+
+    Args:
+        frame: a study's trials, from `study_frame`.
+
+    Returns:
+        Columns ``cause``, ``origin`` (None where the autopsy found none), ``trials``, ``share`` (of the diverged
+        trials), ``median_step``, ``lowest_learning_rate``, ``highest_learning_rate``.
+    """
+    diverged = frame[frame["outcome"] == Outcome.DIVERGED.value]
+    groups = diverged.groupby(["divergence_cause", "divergence_origin"], dropna=False)
+    rows = [
+        {
+            "cause": cause,
+            "origin": origin,
+            "trials": len(group),
+            "share": len(group) / len(diverged),
+            "median_step": float(group["divergence_step"].median()),
+            "lowest_learning_rate": float(group["learning_rate"].min()),
+            "highest_learning_rate": float(group["learning_rate"].max()),
+        }
+        for (cause, origin), group in groups
+    ]
+    columns = [
+        "cause", "origin", "trials", "share", "median_step", "lowest_learning_rate", "highest_learning_rate",
+    ]  # fmt: skip
+    table = pd.DataFrame(rows, columns=columns)
+    return table.sort_values(["trials", "median_step"], ascending=[False, True]).reset_index(drop=True)
+
+
+@dataclass(frozen=True)
+class UsualRange:
+    """Where a signal stays in stable trials."""
+
+    low: float
+    high: float
+
+    def first_exit(self, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> int | None:
+        """The first step at which the signal is outside, or not a number."""
+        outside = ~((values >= self.low) & (values <= self.high))
+        return int(steps[outside][0]) if outside.any() else None
+
+
+def usual_range(lows: npt.NDArray[np.float64], highs: npt.NDArray[np.float64]) -> UsualRange:
+    """The range from the smallest and the largest value of a signal in each stable trial, both (trials,).
+
+    Its ends are the 5th percentile of the smallest and the 95th of the largest values.
+    """
+    return UsualRange(float(np.quantile(lows, USUAL_TRIALS)), float(np.quantile(highs, 1 - USUAL_TRIALS)))
+
+
+def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFrame:
+    """How early and how reliably every signal warned of divergence.
+
+    A signal warns in the first step in which it leaves its usual range; the diverging step itself is no warning. The
+    usual range of a signal comes from the study's stable trials (`usual_range`); a stable trial is judged by the range
+    of the others, so that it cannot excuse itself. Steps that telemetry left out cannot warn, so leads over 64 steps
+    are known to a few percent only.
+
+    Args:
+        trials: results with their telemetry; only stable and diverged ones matter.
+
+    Returns:
+        One row per signal, most reliable first: ``signal``, ``warned`` and ``diverged`` (trials), ``lead_steps``
+        (median over those that warned; NaN if none did), ``shortest_lead_steps``, ``longest_lead_steps``,
+        ``false_alarms`` and ``stable`` (trials), ``low`` and ``high`` (the usual range). With fewer than 5 stable
+        trials there are no ranges, and the table is empty.
+    """
+    pairs = list(trials)
+    stable = [telemetry for result, telemetry in pairs if result.outcome is Outcome.STABLE]
+    diverged = [(result.divergence.step, telemetry) for result, telemetry in pairs if result.divergence is not None]
+    columns = [
+        "signal", "warned", "diverged", "lead_steps", "shortest_lead_steps", "longest_lead_steps", "false_alarms",
+        "stable", "low", "high",
+    ]  # fmt: skip
+    if len(stable) < FEWEST_STABLE_TRIALS:
+        return pd.DataFrame(columns=columns)
+    table = pd.DataFrame([_row(name, stable, diverged) for name in SIGNALS], columns=columns)
+    reliability = table["warned"] / max(1, len(diverged)) - table["false_alarms"] / len(stable)
+    order = reliability.to_frame("reliability").assign(lead=table["lead_steps"].fillna(0))
+    return table.loc[order.sort_values(["reliability", "lead"], ascending=False).index].reset_index(drop=True)
+
+
+def _row(name: str, stable: list[Telemetry], diverged: list[tuple[int, Telemetry]]) -> dict[str, object]:
+    extremes = np.array([(np.nanmin(t.signal(name)), np.nanmax(t.signal(name))) for t in stable])
+    lows, highs = extremes.T
+    usual = usual_range(lows, highs)
+    leads = []
+    for step, telemetry in diverged:
+        before = telemetry.steps < step
+        left = usual.first_exit(telemetry.steps[before], telemetry.signal(name)[before])
+        if left is not None:
+            leads.append(step - left)
+    others = ~np.eye(len(stable), dtype=bool)
+    alarms = sum(
+        usual_range(lows[mask], highs[mask]).first_exit(t.steps, t.signal(name)) is not None
+        for mask, t in zip(others, stable, strict=True)
+    )
+    return {
+        "signal": name,
+        "warned": len(leads),
+        "diverged": len(diverged),
+        "lead_steps": float(np.median(leads)) if leads else np.nan,
+        "shortest_lead_steps": min(leads) if leads else np.nan,
+        "longest_lead_steps": max(leads) if leads else np.nan,
+        "false_alarms": alarms,
+        "stable": len(stable),
+        "low": usual.low,
+        "high": usual.high,
+    }

@@ -1,0 +1,127 @@
+"""``stability-sweep replay``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stability_sweep.cli.options import (
+    AsJson,
+    DataDir,
+    Name,
+    Storage,
+    TrialNumber,
+    open_repository,
+    resolve_device,
+    set_threads,
+)
+from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.errors import OutputError, StudyError
+
+if TYPE_CHECKING:
+    from stability_sweep.outcome import TrialResult
+    from stability_sweep.sweep.replay import Replay
+
+
+def replay(
+    name: Name,
+    trial: TrialNumber,
+    storage: Storage = DEFAULT_STORAGE,
+    save: Annotated[
+        Path | None,
+        typer.Option(help="Write weights, batch and noise of the step that broke to this file, with a script beside."),
+    ] = None,
+    data_dir: DataDir = None,
+    device: Annotated[str | None, typer.Option(help="Device. [default: the trial's own, if it is here]")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="CPU threads. [default: the trial's own]")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Train a trial again from its seed and say whether it ended in the same step with the same bits.
+
+    Example:
+
+      stability-sweep replay quickstart 7 --save nan.pt
+    """
+    repository = open_repository(storage)
+    study = repository.get_study(name)
+    stored_trial = repository.trial(study, trial)
+    stored = stored_trial.finished()
+    telemetry = repository.telemetry(stored_trial.trial_id)
+    if save is not None:
+        _check_saving(save, trial, stored.result)
+
+    from stability_sweep.data.images import load_images
+    from stability_sweep.sweep.replay import SCRIPT, broken_step_bytes
+    from stability_sweep.sweep.replay import replay as replay_trial
+
+    set_threads(threads if threads is not None else stored.provenance.threads)
+    place = resolve_device(device or _device_here(stored.provenance.device))
+    images = load_images(study.effective_definition.data, data_dir, place)
+    done = replay_trial(study, stored_trial, telemetry, images)
+    if as_json:
+        typer.echo(json.dumps(_as_json(done), allow_nan=False))
+    else:
+        _tell(done, trial, study.name)
+    if save is None:
+        return
+    if done.run.broken_step is None:
+        raise StudyError(f"--save: trial {trial} did not diverge here, so there is no broken step to save")
+    from stability_sweep.report.writing import write_atomically
+
+    script = save.with_suffix(".py")
+    write_atomically(save, broken_step_bytes(done.run))
+    text = SCRIPT.format(step=done.here.steps, number=trial, study=study.name, file=save.name)
+    write_atomically(script, text.encode())
+    typer.echo(f"Saved: {save}; run `python {script}` to see it break", err=as_json)
+
+
+def _check_saving(path: Path, number: int, result: TrialResult) -> None:
+    """Before anything is trained: a mistake should not cost the time of a trial."""
+    if result.divergence is None:
+        raise StudyError(f"--save: trial {number} is {result.outcome.value}: it has no broken step to save")
+    if path.suffix == ".py" or path.is_dir():
+        raise OutputError(f"--save: expected the name of a new file such as nan.pt, got {path}")
+
+
+def _device_here(recorded: str) -> str:
+    import torch
+
+    return recorded if recorded == "cpu" or torch.cuda.is_available() else "cpu"
+
+
+def _tell(done: Replay, number: int, study: str) -> None:
+    from stability_sweep.report.trial import describe_result
+
+    typer.echo(f"trial {number} of study {study}")
+    typer.echo(f"then   {describe_result(done.then)}")
+    typer.echo(f"here   {describe_result(done.here)}")
+    if done.same_bits:
+        typer.echo(f"same end, and the same bits at all {done.compared_steps} steps that telemetry kept")
+    elif not done.compared_steps:
+        typer.echo("the trial has no telemetry, so only the ends can be compared" + (": the same" * done.same_end))
+    elif done.first_difference is not None:
+        end = "the same end, but other" if done.same_end else "another end, and other"
+        typer.echo(f"{end} numbers from step {done.first_difference} on (steps kept by telemetry)")
+    else:
+        typer.echo("the same bits at every step that telemetry kept, but another end")
+    for line in done.differences:
+        typer.echo(f"differs  {line}")
+    if not done.differences:
+        typer.echo("torch version, device, threads and processor are the same")
+
+
+def _as_json(done: Replay) -> dict[str, object]:
+    from stability_sweep.report.trial import result_json
+
+    return {
+        "then": result_json(done.then),
+        "here": result_json(done.here),
+        "same_end": done.same_end,
+        "same_bits": done.same_bits,
+        "compared_steps": done.compared_steps,
+        "first_difference": done.first_difference,
+        "differences": done.differences,
+    }

@@ -1,0 +1,96 @@
+"""``stability-sweep show``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
+from stability_sweep.environment import DEFAULT_STORAGE
+
+if TYPE_CHECKING:
+    from stability_sweep.storage import Repository, StoredStudy
+
+ORIGIN_COLUMNS = {
+    "origin": "origin",
+    "cause": "cause",
+    "trials": "trials",
+    "median_step": "median step",
+    "lowest_learning_rate": "lowest rate",
+    "highest_learning_rate": "highest rate",
+}
+WARNING_COLUMNS = {
+    "signal": "signal",
+    "warned": "warned",
+    "diverged": "of diverged",
+    "lead_steps": "median lead, steps",
+    "shortest_lead_steps": "shortest",
+    "longest_lead_steps": "longest",
+    "false_alarms": "false alarms",
+    "stable": "of stable",
+}
+
+
+def show(
+    name: Name,
+    trial: Annotated[int | None, typer.Argument(min=0, metavar="[TRIAL]", help="Number of a trial.")] = None,
+    storage: Storage = DEFAULT_STORAGE,
+    as_json: AsJson = False,
+) -> None:
+    """Show what happened in a trial; without a trial, where divergence began in the study and what warned of it.
+
+    Examples:
+
+      stability-sweep show quickstart 7
+
+      stability-sweep show quickstart
+    """
+    repository = open_repository(storage)
+    study = repository.get_study(name)
+    if trial is None:
+        _show_study(repository, study, as_json)
+    else:
+        _show_trial(repository, study, trial, as_json)
+
+
+def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json: bool) -> None:
+    from stability_sweep.report.trial import trial_json, trial_lines
+
+    trial = repository.trial(study, number)
+    if trial.state == "running":
+        trial.finished()  # says who runs it
+    telemetry, autopsy = repository.telemetry(trial.trial_id), repository.autopsy(trial.trial_id)
+    if trial.stored is None and telemetry is None:
+        trial.finished()
+    if as_json:
+        typer.echo(json.dumps({"study": study.name, **trial_json(trial, telemetry, autopsy)}, allow_nan=False))
+        return
+    typer.echo(f"trial {number} of study {study.name}")
+    for line in trial_lines(trial, telemetry, autopsy):
+        typer.echo(line)
+
+
+def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
+    from stability_sweep.analysis import divergence_origins, study_frame, warning_signs
+    from stability_sweep.report.trial import table_lines
+
+    origins = divergence_origins(study_frame(repository, study))
+    signs = warning_signs((stored.result, telemetry) for stored, telemetry in repository.telemetries(study))
+    if as_json:
+        tables = {"origins": origins, "warning_signs": signs}
+        found = {key: json.loads(table.to_json(orient="records")) for key, table in tables.items()}
+        typer.echo(json.dumps({"study": study.name, **found}))
+        return
+    if origins.empty:
+        typer.echo("no trial has diverged")
+        return
+    for line in table_lines(origins.to_dict("records"), ORIGIN_COLUMNS):  # type: ignore[arg-type]
+        typer.echo(line)
+    typer.echo("")
+    if signs.empty:
+        typer.echo("fewer than 5 trials are stable and have telemetry: what is usual is not known")
+        return
+    for line in table_lines(signs.to_dict("records"), WARNING_COLUMNS):  # type: ignore[arg-type]
+        typer.echo(line)

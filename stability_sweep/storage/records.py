@@ -1,0 +1,161 @@
+"""What the repository gives and takes: value objects, and their rows."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.errors import StudyError
+from stability_sweep.outcome import LOSS_FIELDS, Cause, Divergence, Outcome, Signal, TrialResult
+from stability_sweep.search_space import Point
+from stability_sweep.storage.schema import ResultRow, decode_number, encode_number
+
+
+@dataclass(frozen=True)
+class StoredStudy:
+    """A study as the database knows it."""
+
+    study_id: int
+    definition: StudyDefinition
+    """As written, with the data set that is asked for."""
+    dataset: str
+    """The data set really used."""
+    budget_trials: int
+
+    @property
+    def name(self) -> str:
+        """The study's name."""
+        return self.definition.name
+
+    @property
+    def effective_definition(self) -> StudyDefinition:
+        """The definition with the data set that is really used."""
+        return self.definition.on("digits" if self.dataset == "digits" else "mnist")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a result was computed."""
+
+    worker: str
+    device: str
+    threads: int
+    torch_version: str
+    cpu: str | None = None
+    """Type and instruction set of the processor; None for results of versions that did not note it."""
+
+
+@dataclass(frozen=True)
+class StoredResult:
+    """A trial's result as the database knows it."""
+
+    trial_id: int
+    number: int
+    result: TrialResult
+    provenance: Provenance
+
+
+@dataclass(frozen=True)
+class StoredTrial:
+    """A trial as the database knows it, finished or not."""
+
+    trial_id: int
+    number: int
+    state: str
+    """Optuna's word for it: running, waiting, complete, pruned or fail."""
+    point: Point
+    worker: str | None
+    """Host and process that runs it, or ran it last."""
+    stored: StoredResult | None
+    """None as long as it has no outcome."""
+
+    def finished(self) -> StoredResult:
+        """Its stored result.
+
+        Raises:
+            StudyError: if it has none: it runs, waits, or was made by another program.
+        """
+        if self.stored is not None:
+            return self.stored
+        if self.state in ("running", "waiting"):
+            who = f" on {self.worker}" if self.state == "running" and self.worker else ""
+            raise StudyError(
+                f"trial {self.number} has no outcome yet: it is {self.state}{who}; ask again when `stability-sweep "
+                f"status` counts it as finished"
+            )
+        raise StudyError(f"trial {self.number} has no result of stability-sweep: another program ended it")
+
+
+@dataclass(frozen=True)
+class StudySummary:
+    """How far a study is."""
+
+    study: str
+    budget: int
+    outcomes: dict[str, int]
+    """Finished trials by outcome; every outcome is a key."""
+    running: int
+    waiting: int
+    workers: list[dict[str, str | int]] = field(default_factory=list)
+    """Who runs a trial now: ``worker`` (host and process) and ``trial``."""
+
+    @property
+    def finished(self) -> int:
+        """Trials that have an outcome."""
+        return sum(self.outcomes.values())
+
+
+def result_row(study_id: int, trial_id: int, number: int, result: TrialResult, provenance: Provenance) -> ResultRow:
+    """The row of a result."""
+    losses: dict[str, float | str | None] = {}
+    for name in LOSS_FIELDS:
+        losses[name], losses[f"{name}_kind"] = encode_number(getattr(result, name))
+    divergence = result.divergence
+    return ResultRow(
+        trial_id=trial_id,
+        study_id=study_id,
+        number=number,
+        seed=result.seed,
+        outcome=result.outcome.value,
+        divergence_step=divergence and divergence.step,
+        divergence_signal=divergence and divergence.signal.value,
+        divergence_origin=divergence and divergence.origin,
+        divergence_cause=divergence and divergence.cause and divergence.cause.value,
+        steps=result.steps,
+        horizon=result.horizon,
+        spikes=result.spikes,
+        wall_seconds=result.wall_seconds,
+        failure=result.failure,
+        worker=provenance.worker,
+        device=provenance.device,
+        threads=provenance.threads,
+        torch_version=provenance.torch_version,
+        cpu=provenance.cpu,
+        **losses,
+    )
+
+
+def stored_result(row: ResultRow) -> StoredResult:
+    """The result of a row."""
+    divergence = None
+    if row.divergence_step is not None and row.divergence_signal is not None:
+        divergence = Divergence(
+            step=row.divergence_step,
+            signal=Signal(row.divergence_signal),
+            origin=row.divergence_origin,
+            cause=None if row.divergence_cause is None else Cause(row.divergence_cause),
+        )
+    losses = {name: decode_number(getattr(row, name), getattr(row, f"{name}_kind")) for name in LOSS_FIELDS}
+    result = TrialResult(
+        seed=row.seed,
+        outcome=Outcome(row.outcome),
+        horizon=row.horizon,
+        steps=row.steps,
+        divergence=divergence,
+        spikes=row.spikes,
+        wall_seconds=row.wall_seconds,
+        failure=row.failure,
+        **losses,
+    )
+    provenance = Provenance(row.worker, row.device, row.threads, row.torch_version, row.cpu)
+    return StoredResult(row.trial_id, row.number, result, provenance)

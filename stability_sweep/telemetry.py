@@ -1,0 +1,136 @@
+"""What was measured in the steps of a trial: the value object, and its compressed form. It imports no engine."""
+
+from __future__ import annotations
+
+import json
+import math
+import zlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stability_sweep.errors import TelemetryError
+
+SIGNALS: dict[str, str] = {
+    "loss": "negative evidence lower bound, mean over the batch",
+    "reconstruction": "its part −log p(x|z_K)",
+    "prior": "its part ½‖z_K‖²",
+    "momentum": "its part −log p(ρ_K|z_K) = ½ρᵀG⁻¹ρ + ½ log det G",
+    "entropy": "its part log q(z₀|x) = −½(‖e‖² + Σ log σ²)",
+    "gradient_norm": "L2 norm of the whole gradient before clipping",
+    "clipped": "1 where the gradient was scaled down",
+    "update_norm": "L2 norm of the step's change of the parameters, estimated from a fixed sample of them",
+    "largest_parameter": "largest |parameter|; a step looks at a 32nd of them, the value is that of the last 32 looks",
+    "largest_latent": "largest |coordinate of z_K|",
+    "largest_momentum": "largest |coordinate of ρ_K|",
+    "smallest_eigenvalue": "lower bound of the smallest eigenvalue of G⁻¹(z_K): 1/‖G‖∞, at most √d too small",
+    "largest_eigenvalue": "upper bound of the largest eigenvalue of G⁻¹(z_K): ‖G⁻¹‖∞, at most √d too large",
+    "energy_drift": "mean |ΔH| over the leapfrog steps (tempering left out) relative to the mean |H| at their start",
+}
+"""Every signal with its meaning, in the order of the columns. Sums and means run over the batch's images."""
+
+FORMAT = 1
+"""Version of the compressed form."""
+
+LAST_STEPS = 64
+"""So many steps before a trial's end are kept completely."""
+
+KEPT_PER_DOUBLING = 24
+"""So many steps are kept between step n and step 2n, over the rest of the run."""
+
+
+def is_kept(step: int) -> bool:
+    """Whether a step belongs to the logarithmically thinned part: every one up to 34, then 24 per doubling."""
+    return _place(step) > _place(step - 1) if step > 1 else True
+
+
+def _place(step: int) -> int:
+    return math.floor(math.log2(step) * KEPT_PER_DOUBLING)
+
+
+@dataclass(frozen=True, eq=False)
+class Telemetry:
+    """Signals at the kept steps of a trial: thinned over the run, the last 64 steps completely."""
+
+    steps: NDArray[np.int64]
+    """(n,), ascending; the first step is 1."""
+    values: NDArray[np.float64]
+    """(n, number of signals); NaN and infinities are what was measured."""
+    signals: tuple[str, ...] = tuple(SIGNALS)
+
+    def __post_init__(self) -> None:
+        if self.values.shape != (len(self.steps), len(self.signals)):
+            raise ValueError(
+                f"expected values of shape {(len(self.steps), len(self.signals))}, got {self.values.shape}"
+            )
+
+    def signal(self, name: str) -> NDArray[np.float64]:
+        """One signal at the kept steps, (n,).
+
+        Raises:
+            KeyError: if it was not measured.
+        """
+        if name not in self.signals:
+            raise KeyError(name)
+        return self.values[:, self.signals.index(name)]
+
+    def same_bits(self, other: Telemetry) -> bool:
+        """Whether every value is the same, bit by bit (NaN equals NaN)."""
+        return self.first_difference(other) is None and len(self.steps) == len(other.steps)
+
+    def first_difference(self, other: Telemetry) -> int | None:
+        """The first step that both have kept and in which a common signal differs."""
+        common = [name for name in self.signals if name in other.signals]
+        _, mine, theirs = np.intersect1d(self.steps, other.steps, return_indices=True)
+        columns = [(self.signal(name)[mine], other.signal(name)[theirs]) for name in common]
+        differs = np.zeros(len(mine), dtype=bool)
+        for a, b in columns:
+            differs |= ~((a == b) | (np.isnan(a) & np.isnan(b)))
+        return int(self.steps[mine][differs][0]) if differs.any() else None
+
+    def to_bytes(self) -> bytes:
+        """The compressed form: zlib over a line of JSON, the steps' differences, and the values' bytes by their place.
+
+        Neighbouring values share their high bytes; laid side by side, these compress to almost nothing. Values that
+        float32 holds exactly (all, unless the model computes in float64) are stored as such.
+        """
+        single = self.values.astype(np.float32)
+        exact = bool(np.array_equal(single.astype(np.float64), self.values, equal_nan=True))
+        values = np.ascontiguousarray(self.values.T, dtype="<f4" if exact else "<f8")
+        head = json.dumps(
+            {"format": FORMAT, "signals": self.signals, "rows": len(self.steps), "type": values.dtype.str}
+        ).encode()
+        gaps = np.diff(self.steps, prepend=0).astype("<u4")
+        return zlib.compress(head + b"\n" + gaps.tobytes() + _shuffle(values), level=9)
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Telemetry:
+        """Read the compressed form.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote it, or it is damaged.
+        """
+        try:
+            head_line, _, body = zlib.decompress(content).partition(b"\n")
+            head = json.loads(head_line)
+            if head["format"] > FORMAT:
+                raise TelemetryError(
+                    f"a newer version of stability-sweep wrote this telemetry (format {head['format']}, this program "
+                    f"reads up to {FORMAT}); update the program to read it"
+                )
+            rows, signals = head["rows"], tuple(head["signals"])
+            steps = np.frombuffer(body[: 4 * rows], dtype="<u4").astype(np.int64).cumsum()
+            values = _unshuffle(body[4 * rows :], (len(signals), rows), np.dtype(head["type"]))
+            return cls(steps, values.T.astype(np.float64), signals)
+        except (zlib.error, ValueError, KeyError, TypeError) as error:
+            raise TelemetryError(f"this telemetry is damaged: {type(error).__name__}: {error}") from error
+
+
+def _shuffle(values: NDArray[np.floating]) -> bytes:
+    return values.reshape(-1, 1).view(np.uint8).T.tobytes()
+
+
+def _unshuffle(content: bytes, shape: tuple[int, int], kind: np.dtype[np.floating]) -> NDArray[np.floating]:
+    flat = np.frombuffer(content, dtype=np.uint8).reshape(kind.itemsize, -1).T
+    return np.ascontiguousarray(flat).view(kind).reshape(shape)
