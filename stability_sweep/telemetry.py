@@ -95,7 +95,8 @@ class Telemetry:
         Neighbouring values share their high bytes; laid side by side, these compress to almost nothing. Values that
         float32 holds exactly (all, unless the model computes in float64) are stored as such.
         """
-        single = self.values.astype(np.float32)
+        with np.errstate(over="ignore"):
+            single = self.values.astype(np.float32)
         exact = bool(np.array_equal(single.astype(np.float64), self.values, equal_nan=True))
         values = np.ascontiguousarray(self.values.T, dtype="<f4" if exact else "<f8")
         head = json.dumps(

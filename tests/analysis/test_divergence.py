@@ -10,15 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stability_sweep.analysis import Proportion, divergence_by_band, divergence_cells, study_axes, study_frame
-from stability_sweep.analysis.frame import frame_of
+from stability_sweep.analysis.frame import RESULT_COLUMNS, frame_of
 from stability_sweep.outcome import Outcome
 from stability_sweep.storage import Repository
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 
 DEFINITION = make_definition()
 AXES = study_axes(DEFINITION)
-COLUMNS = ["number", "learning_rate", "batch_size", "clip_norm", "outcome", "divergence_step", "steps", "horizon",
-           "first_loss", "final_loss", "best_loss", "max_loss", "validation_loss", "wall_seconds"]  # fmt: skip
+COLUMNS = ["number", "learning_rate", "batch_size", "clip_norm", *RESULT_COLUMNS]
 
 
 def trial(number: int, rate: float, batch: int, outcome: str) -> dict[str, Any]:

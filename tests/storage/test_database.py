@@ -5,14 +5,17 @@ from pathlib import Path
 
 import optuna
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import inspect, text
+from sqlalchemy import create_engine, inspect, text
 
 from stability_sweep.errors import StorageError
-from stability_sweep.storage import Database
+from stability_sweep.outcome import Outcome
+from stability_sweep.storage import Database, Repository, migrations
 from stability_sweep.storage.schema import VERSION_TABLE, Base
-from tests.conftest import plain_optuna_storage
+from stability_sweep.storage.urls import parse_url
+from tests.conftest import make_definition, plain_optuna_storage
 
 
 def open_error(url: str, *, create: bool = False) -> str:
@@ -73,7 +76,62 @@ def test_another_schema_version_is_refused_and_untouched(storage_url: str) -> No
         connection.execute(text(f"UPDATE {VERSION_TABLE} SET version_num = '9999'"))
     database.close()
     for create in (False, True):
-        assert "expected schema version 0001, got 9999" in open_error(storage_url, create=create)
+        message = open_error(storage_url, create=create)
+        assert "expected schema version 0002, got 9999: a newer version of stability-sweep wrote this" in message
+    with pytest.raises(StorageError, match="a newer version of stability-sweep wrote this database"):
+        Database.upgrade(storage_url)
+
+
+def make_version_1(url: str) -> None:
+    """A database as the first version made it, with one result in it."""
+    Database.open(url, create=True).close()
+    engine = create_engine(parse_url(url))
+    with engine.begin() as connection:
+        for name in ("stability_telemetry", "stability_autopsies", "stability_results", "stability_definitions"):
+            connection.execute(text(f"DROP TABLE {name}"))
+        connection.execute(text(f"DELETE FROM {VERSION_TABLE}"))
+        command.upgrade(migrations._config(connection), "0001")
+    storage = optuna.storages.RDBStorage(parse_url(url).render_as_string(hide_password=False))
+    study = optuna.create_study(study_name="old", storage=storage)
+    trial = study.ask()
+    with engine.begin() as connection:
+        connection.execute(
+            text(
+                "INSERT INTO stability_definitions (study_id, study_name, fingerprint, definition, dataset, "
+                "budget_trials, granted_trials, program_version) VALUES (:id, 'old', 'f', :definition, 'digits', 1, 1, "
+                "'0.1.0')"
+            ),
+            {"id": study._study_id, "definition": make_definition(name="old").to_json()},
+        )
+        connection.execute(
+            text(
+                "INSERT INTO stability_results (trial_id, study_id, number, seed, outcome, divergence_step, "
+                "divergence_signal, steps, horizon, final_loss_kind, wall_seconds, worker, device, threads, "
+                "torch_version) VALUES (:trial, :id, 0, 7, 'diverged', 3, 'nan_loss', 3, 5, 'nan', 1.0, 'w', 'cpu', 1, "
+                "'2.13.0')"
+            ),
+            {"trial": trial._trial_id, "id": study._study_id},
+        )
+    storage.remove_session()
+    storage.engine.dispose()
+    engine.dispose()
+
+
+def test_an_older_database_is_upgraded_when_asked_and_never_silently(storage_url: str) -> None:
+    make_version_1(storage_url)
+    for create in (False, True):
+        message = open_error(storage_url, create=create)
+        assert "expected schema version 0002, got 0001: an older version of stability-sweep wrote this" in message
+        assert "stability-sweep db upgrade" in message
+    assert Database.upgrade(storage_url) == ("0001", "0002")
+    assert Database.upgrade(storage_url) == ("0002", "0002")
+    database = Database.open(storage_url)
+    repository = Repository(database)
+    (stored,) = repository.results(repository.get_study("old"))
+    database.close()
+    assert (stored.result.outcome, stored.result.steps, stored.result.seed) == (Outcome.DIVERGED, 3, 7)
+    assert stored.result.divergence is not None
+    assert (stored.result.divergence.origin, stored.result.spikes, stored.provenance.cpu) == (None, None, None)
 
 
 def test_optuna_tables_of_another_version_are_told_in_one_line(tmp_path: Path) -> None:

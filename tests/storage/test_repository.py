@@ -6,17 +6,20 @@ import math
 import threading
 from collections.abc import Callable, Iterator
 
+import numpy as np
 import optuna
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
+from stability_sweep.autopsy import Autopsy, ProbedTensor
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
+from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.repository import WORKER_ATTRIBUTE
 from stability_sweep.storage.schema import decode_number, encode_number
+from stability_sweep.telemetry import SIGNALS, Telemetry
 from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
 
 
@@ -51,6 +54,14 @@ EXTREME_RESULTS = [
     make_result(first_loss=1.7976931348623157e308, best_loss=5e-324, max_loss=math.inf, validation_loss=-math.inf),
     make_result(first_loss=0.0, final_loss=0.1 + 0.2, validation_loss=math.nan),
     make_result(Outcome.DIVERGED, divergence=Divergence(step=3, signal=Signal.INF_GRADIENT), seed=2**32 - 1),
+    make_result(
+        Outcome.DIVERGED,
+        divergence=Divergence(
+            step=3, signal=Signal.NAN_LOSS, origin="gradient of metric.inverse[2]", cause=Cause.NON_FINITE_GRADIENT
+        ),
+        spikes=3,
+        spike_height=math.inf,
+    ),
     make_result(Outcome.FAILED, failure="RuntimeError: 'quotes', ünicode, 100 %"),
 ]
 
@@ -71,9 +82,49 @@ def test_every_kind_of_number_survives(anywhere: Repository) -> None:
     for result in EXTREME_RESULTS:
         save(anywhere, study, result)
     stored = anywhere.results(study)
-    assert [s.number for s in stored] == [0, 1, 2, 3]
+    assert [s.number for s in stored] == list(range(len(EXTREME_RESULTS)))
     assert all(s.provenance == PROVENANCE for s in stored)
     assert repr([s.result for s in stored]) == repr(EXTREME_RESULTS)  # repr: NaN is not equal to itself
+
+
+def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    trial = ask(anywhere, study)
+    frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
+    extremes = [math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, -0.0, 0.1]
+    generator = np.random.default_rng(0)
+    values = generator.choice(extremes, (20_000, len(SIGNALS)))  # more than a MySQL BLOB of the smallest kind holds
+    values[:, 0] = generator.standard_normal(len(values))
+    telemetry = Telemetry(np.arange(1, len(values) + 1), values)
+    assert len(telemetry.to_bytes()) > 2**16
+    probe = ProbedTensor(name="latent[1]", shape=(16, 2), smallest=5e-324, largest=1.7976931348623157e308, nan=1)
+    autopsy = Autopsy(step=3, cause=Cause.EXPLODING_LATENT, origin="latent[1]", largest_finite=3.4e38, trail=(probe,))
+    anywhere.save_telemetry(trial._trial_id, Telemetry(telemetry.steps[:3], values[:3]))
+    anywhere.save_result(study, frozen, make_result(), PROVENANCE, telemetry=telemetry, autopsy=autopsy)
+    stored = anywhere.telemetry(trial._trial_id)
+    assert stored is not None
+    assert stored.same_bits(telemetry)
+    assert anywhere.autopsy(trial._trial_id) == autopsy
+    ((result, again),) = anywhere.telemetries(study)
+    assert result.number == 0
+    assert again.same_bits(telemetry)
+    other = ask(anywhere, study)
+    assert anywhere.telemetry(other._trial_id) is None
+    assert anywhere.autopsy(other._trial_id) is None
+
+
+def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    with pytest.raises(StudyError, match="study 'small' has no trial 0; its trials: none yet"):
+        anywhere.trial(study, 0)
+    save(anywhere, study, make_result())
+    running = ask(anywhere, study)
+    running.set_user_attr(WORKER_ATTRIBUTE, "host:17")
+    assert anywhere.trial(study, 0).finished().result == make_result()
+    with pytest.raises(StudyError, match="trial 1 has no outcome yet: it is running on host:17"):
+        anywhere.trial(study, 1).finished()
+    with pytest.raises(StudyError, match="study 'small' has no trial 2; its trials: 0 to 1"):
+        anywhere.trial(study, 2)
 
 
 def test_saving_a_result_twice_keeps_one_row(anywhere: Repository) -> None:
@@ -138,6 +189,8 @@ def test_two_processes_that_create_one_study_get_the_same(anywhere: Repository, 
 def test_a_study_deleted_in_optuna_leaves_nothing_behind(anywhere: Repository) -> None:
     study = anywhere.create_study(make_definition(), "digits")
     save(anywhere, study, make_result())
+    old = anywhere.trial(study, 0).trial_id
+    anywhere.save_telemetry(old, Telemetry(np.array([1]), np.ones((1, len(SIGNALS)))))
     with plain_optuna_storage(anywhere.database.url) as storage:  # without our settings
         optuna.delete_study(study_name="small", storage=storage)
     assert anywhere.study_names() == []
@@ -145,6 +198,7 @@ def test_a_study_deleted_in_optuna_leaves_nothing_behind(anywhere: Repository) -
     again = anywhere.create_study(make_definition(seed=8), "digits")
     assert again.definition.seed == 8
     assert anywhere.results(again) == []
+    assert anywhere.telemetry(old) is None
 
 
 def test_a_study_of_plain_optuna_is_not_ours(anywhere: Repository) -> None:

@@ -13,6 +13,7 @@ from optuna.trial import TrialState
 from stability_sweep.data.images import Images, load_images
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import WorkerError
+from stability_sweep.models import RHVAE
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
@@ -117,11 +118,17 @@ def test_a_stopped_trial_goes_back_to_the_queue_and_runs_again_with_the_same_poi
     (waiting,) = optuna_trials(repository, study)
     assert waiting.state is TrialState.WAITING
     assert repository.results(study) == []
+    partial = repository.telemetry(waiting._trial_id)
+    assert partial is not None
+    assert 1 <= len(partial.steps) < 30
     _, recorder = work(repository, definition, images)
     ((number, point, result),) = recorder.finished
     assert (number, result.seed) == (0, trial_seed(7, 0))
     assert point["learning_rate"] == waiting.params["learning_rate"]
     assert len(optuna_trials(repository, study)) == 1
+    whole = repository.telemetry(waiting._trial_id)
+    assert whole is not None
+    assert whole.steps.tolist() == list(range(1, 31))
 
 
 def test_a_time_limit_ends_the_worker_without_losing_the_trial(repository: Repository, images: Images) -> None:
@@ -145,6 +152,50 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_the_worker_gives_up_a
     study = repository.get_study("small")
     assert repository.summary(study).outcomes["failed"] == 3
     assert {trial.state for trial in optuna_trials(repository, study)} == {TrialState.FAIL}
+
+
+def test_every_trial_has_telemetry_and_every_diverged_one_an_autopsy(repository: Repository, images: Images) -> None:
+    definition = make_definition(
+        search_space={"learning_rate": [1e-4, 0.1], "batch_size": 16, "clip_norm": "off"},
+        sampler={"name": "grid"},
+        budget={"trials": 2},
+        model={"latent_dim": 16, "n_lf": 1, "eps_lf": 1e-2},
+    )
+    study, _ = work(repository, definition, images)
+    outcomes = set()
+    for stored in repository.results(study):
+        outcomes.add(stored.result.outcome)
+        telemetry, autopsy = repository.telemetry(stored.trial_id), repository.autopsy(stored.trial_id)
+        assert telemetry is not None
+        assert telemetry.steps[-1] == stored.result.steps
+        assert (autopsy is None) == (stored.result.divergence is None)
+        if autopsy is not None:
+            assert stored.result.divergence is not None
+            assert (autopsy.origin, autopsy.cause) == (stored.result.divergence.origin, stored.result.divergence.cause)
+        assert stored.provenance.cpu
+    assert Outcome.DIVERGED in outcomes
+    assert len(outcomes) == 2
+
+
+def test_a_trial_that_fails_keeps_the_telemetry_it_has(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter(range(1, 10**6))
+    original = RHVAE.forward_pass
+
+    def forward_pass(self: RHVAE, images: torch.Tensor, **kwargs: Any) -> Any:
+        if next(calls) == 4:
+            raise RuntimeError("out of memory")
+        return original(self, images, **kwargs)
+
+    monkeypatch.setattr(RHVAE, "forward_pass", forward_pass)
+    definition = make_definition(budget={"trials": 1}, search_space={"learning_rate": 1e-4, "batch_size": 16})
+    study, recorder = work(repository, definition, images)
+    ((_, _, result),) = recorder.finished
+    assert result.outcome is Outcome.FAILED
+    telemetry = repository.telemetry(repository.trial(study, 0).trial_id)
+    assert telemetry is not None
+    assert telemetry.steps.tolist() == [1, 2, 3]
 
 
 def test_the_database_is_not_asked_at_every_step(

@@ -7,20 +7,18 @@ from sqlalchemy.dialects.mysql import MEDIUMBLOB
 revision = "0002"
 down_revision = "0001"
 
-COLUMNS = (
-    sa.Column("divergence_origin", sa.String(255)),
-    sa.Column("divergence_cause", sa.String(40)),
-    sa.Column("spikes", sa.Integer),
-    sa.Column("spike_height", sa.Double),
-    sa.Column("spike_height_kind", sa.String(8)),
-    sa.Column("cpu", sa.String(120)),
-)
-
 
 def upgrade() -> None:
     """Results from before have none of this: NULL means "never measured"."""
-    for column in COLUMNS:
-        op.add_column("stability_results", column.copy())
+    for name, kind in (
+        ("divergence_origin", sa.String(255)),
+        ("divergence_cause", sa.String(40)),
+        ("spikes", sa.Integer),
+        ("spike_height", sa.Double),
+        ("spike_height_kind", sa.String(8)),
+        ("cpu", sa.String(120)),
+    ):
+        op.add_column("stability_results", sa.Column(name, kind))
     for name in ("stability_telemetry", "stability_autopsies"):
         op.create_table(
             name,

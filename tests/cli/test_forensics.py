@@ -1,0 +1,162 @@
+"""`show`, `replay` and `db upgrade` on the real program."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+import subprocess
+import sys
+import zlib
+from contextlib import closing
+from pathlib import Path
+
+import optuna
+import pytest
+
+from stability_sweep.telemetry import FORMAT, SIGNALS
+from tests.cli.conftest import Cli, error_line
+from tests.conftest import DEFINITION_TOML, plain_optuna_storage
+
+GRID = (
+    DEFINITION_TOML.replace('name = "random"', 'name = "grid"\ngrid_levels = 2')
+    .replace("batch_size = [16, 64]", 'batch_size = 16\nclip_norm = "off"')
+    .replace("trials = 4", "trials = 2")
+    .replace("latent_dim = 2", "latent_dim = 16")
+    .replace("horizon_steps = 5", "horizon_steps = 12")
+)
+"""Two trials: one at the lowest learning rate, which lives, and one at the highest, which dies."""
+
+
+@pytest.fixture
+def swept(cli: Cli, tmp_path: Path) -> dict[str, int]:
+    """A finished study; the numbers of its trials by outcome."""
+    (tmp_path / "small.toml").write_text(GRID)
+    cli("run", "small.toml", "--workers", "1", "--threads", "1", "--no-report")
+    shown = {number: json.loads(cli("show", "small", str(number), "--json").stdout) for number in (0, 1)}
+    numbers = {trial["result"]["outcome"]: number for number, trial in shown.items()}
+    assert "diverged" in numbers
+    return {"diverged": numbers["diverged"], "finite": 1 - numbers["diverged"]}
+
+
+def database(tmp_path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(tmp_path / "stability-sweep.db")
+
+
+def test_show_tells_what_happened_in_a_trial(cli: Cli, swept: dict[str, int]) -> None:
+    lines = cli("show", "small", str(swept["diverged"])).stdout.splitlines()
+    assert lines[0] == f"trial {swept['diverged']} of study small"
+    assert lines[1].startswith("outcome     diverged at step ")
+    assert any(line.startswith("origin      ") for line in lines)
+    for name in SIGNALS:
+        assert any(line.startswith(f"  {name} ") for line in lines), name
+    assert "the last steps:" in lines
+    finite = cli("show", "small", str(swept["finite"])).stdout
+    assert "origin" not in finite
+    assert "▁" in finite
+    assert "torch " in finite
+
+
+def test_show_as_json_is_valid_json_with_every_number(cli: Cli, swept: dict[str, int]) -> None:
+    text = cli("show", "small", str(swept["diverged"]), "--json").stdout
+    trial = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert trial["study"] == "small"
+    assert trial["result"]["divergence"]["origin"] == trial["autopsy"]["origin"]
+    assert trial["autopsy"]["sentence"].endswith(".")
+    assert trial["telemetry"]["steps"] == list(range(1, trial["result"]["steps"] + 1))
+    assert set(trial["telemetry"]["signals"]) == set(SIGNALS)
+    assert trial["point"]["clip_norm"] == "inf"
+    assert trial["provenance"]["threads"] == 1
+
+
+def test_show_without_a_trial_tells_where_it_began_and_what_warned(cli: Cli, swept: dict[str, int]) -> None:
+    text = cli("show", "small").stdout
+    assert "origin" in text.splitlines()[0]
+    assert "fewer than 5 trials are stable" in text
+    tables = json.loads(cli("show", "small", "--json").stdout)
+    assert tables["warning_signs"] == []
+    assert [row["trials"] for row in tables["origins"]] == [1]
+
+
+def test_replay_gives_the_same_bits_and_saves_the_step_that_broke(
+    cli: Cli, swept: dict[str, int], tmp_path: Path, environment: dict[str, str]
+) -> None:
+    finite = cli("replay", "small", str(swept["finite"])).stdout
+    assert "same end, and the same bits at all 12 steps" in finite
+    assert "torch version, device, threads and processor are the same" in finite
+    number = str(swept["diverged"])
+    done = cli("replay", "small", number, "--save", "nan.pt")
+    assert "same end, and the same bits" in done.stdout
+    assert done.stdout.splitlines()[-1] == "Saved: nan.pt; run `python nan.py` to see it break"
+    script = subprocess.run(
+        [sys.executable, "nan.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert "nan" in script.stdout or "inf" in script.stdout or "weight" in script.stdout
+    answer = json.loads(cli("replay", "small", number, "--json", "--threads", "2").stdout)
+    assert answer["then"]["outcome"] == answer["here"]["outcome"] == "diverged"
+    assert answer["differences"] == ["threads: 1 then, 2 here"]
+
+
+def test_an_interrupted_trial_shows_what_it_has(cli: Cli, swept: dict[str, int], tmp_path: Path) -> None:
+    number = swept["finite"]
+    with closing(database(tmp_path)) as connection, connection:
+        connection.execute("DELETE FROM stability_results WHERE number = ?", (number,))
+        connection.execute("UPDATE trials SET state = 'WAITING' WHERE number = ?", (number,))
+    shown = cli("show", "small", str(number)).stdout
+    assert "none yet: the trial is waiting" in shown
+    assert "largest_latent" in shown
+    message = error_line(cli("replay", "small", str(number), code=2))
+    assert message.startswith(f"trial {number} has no outcome yet: it is waiting")
+
+
+def test_mistakes_are_told_in_one_line(cli: Cli, swept: dict[str, int], tmp_path: Path) -> None:
+    for command in (("show", "small", "7"), ("replay", "small", "7")):
+        assert error_line(cli(*command, code=2)) == "study 'small' has no trial 7; its trials: 0 to 1"
+    finite, diverged = str(swept["finite"]), str(swept["diverged"])
+    assert "it has no broken step to save" in error_line(cli("replay", "small", finite, "--save", "nan.pt", code=2))
+    wrong = error_line(cli("replay", "small", diverged, "--save", "nan.py", code=2))
+    assert wrong == "--save: expected the name of a new file such as nan.pt, got nan.py"
+    assert not (tmp_path / "nan.py").exists()
+    with closing(database(tmp_path)) as connection, connection:
+        newer = zlib.compress(json.dumps({"format": FORMAT + 1}).encode() + b"\n")
+        connection.execute("UPDATE stability_telemetry SET content = ?", (newer,))
+    for command in (("show", "small", finite), ("replay", "small", finite), ("show", "small", "--json")):
+        assert "a newer version of stability-sweep wrote this telemetry" in error_line(cli(*command, code=2))
+    with closing(database(tmp_path)) as connection, connection:
+        connection.execute("DELETE FROM stability_results")
+        connection.execute("UPDATE trials SET state = 'RUNNING'")
+    for command in (("show", "small", finite), ("replay", "small", finite)):
+        assert "has no outcome yet: it is running on " in error_line(cli(*command, code=2))
+
+
+@pytest.mark.parametrize("command", ["show", "replay"])
+def test_a_study_of_plain_optuna_is_told(cli: Cli, swept: dict[str, int], tmp_path: Path, command: str) -> None:
+    with plain_optuna_storage(f"sqlite:///{tmp_path / 'stability-sweep.db'}") as storage:
+        optuna.create_study(study_name="foreign", storage=storage).ask()
+    assert "'foreign' in sqlite:///stability-sweep.db was not made by stability-sweep" in error_line(
+        cli(command, "foreign", "0", code=2)
+    )
+    with plain_optuna_storage(f"sqlite:///{tmp_path / 'plain.db'}") as storage:
+        optuna.create_study(study_name="foreign", storage=storage).ask()
+    assert "holds Optuna studies, but none of stability-sweep" in error_line(
+        cli(command, "foreign", "0", "--storage", "sqlite:///plain.db", code=2)
+    )
+
+
+def test_an_upgrade_is_needed_once_and_loses_nothing(cli: Cli, swept: dict[str, int], tmp_path: Path) -> None:
+    assert cli("db", "upgrade").stdout == "schema version 0002: nothing to do\n"
+    with closing(database(tmp_path)) as connection, connection:
+        for column in ("divergence_origin", "divergence_cause", "spikes", "spike_height", "spike_height_kind", "cpu"):
+            connection.execute(f"ALTER TABLE stability_results DROP COLUMN {column}")
+        connection.execute("DROP TABLE stability_telemetry")
+        connection.execute("DROP TABLE stability_autopsies")
+        connection.execute("UPDATE stability_schema_version SET version_num = '0001'")
+    assert "run `stability-sweep db upgrade`" in error_line(cli("status", "small", code=2))
+    assert cli("db", "upgrade").stdout == "schema version 0001 -> 0002\n"
+    assert json.loads(cli("status", "small", "--json").stdout)["outcomes"]["diverged"] == 1
+    assert "no telemetry is stored for this trial" in cli("show", "small", str(swept["diverged"])).stdout
+    assert (
+        "has no telemetry, so only the ends can be compared: the same"
+        in cli("replay", "small", str(swept["diverged"])).stdout
+    )
+    assert "there is no such file" in error_line(cli("db", "upgrade", "--storage", "sqlite:///no.db", code=2))
+    assert not (tmp_path / "no.db").exists()

@@ -1,0 +1,84 @@
+from __future__ import annotations
+
+import json
+import zlib
+
+import pytest
+
+from stability_sweep.autopsy import FORMAT, Autopsy, ProbedTensor, cause_of
+from stability_sweep.errors import TelemetryError
+from stability_sweep.outcome import Cause
+
+TRAIL = (
+    ProbedTensor(name="metric.diag", shape=(16, 2), smallest=0.5, largest=131.0),
+    ProbedTensor(name="latent[0]", shape=(16, 2), smallest=0.0, largest=7e20),
+    ProbedTensor(name="metric.factor", shape=(16, 2, 2), smallest=0.0, largest=1.2e38, infinite=3),
+)
+
+
+def autopsy_of(**overrides: object) -> Autopsy:
+    settings: dict[str, object] = {
+        "step": 7, "cause": Cause.EXP_OVERFLOW, "origin": "metric.factor", "largest_finite": 3.4e38, "trail": TRAIL,
+    }  # fmt: skip
+    return Autopsy(**{**settings, **overrides})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("origin", "cause"),
+    [
+        ("weights.decoder.layers.0.0.bias", Cause.NON_FINITE_WEIGHTS),
+        ("input.images", Cause.NON_FINITE_INPUT),
+        ("encoder.layers.0.0", Cause.NETWORK_OVERFLOW),
+        ("encoder.log_var", Cause.NETWORK_OVERFLOW),
+        ("encoder.sigma", Cause.EXP_OVERFLOW),
+        ("metric.diag", Cause.NETWORK_OVERFLOW),
+        ("metric.factor", Cause.EXP_OVERFLOW),
+        ("metric.inverse[2]", Cause.METRIC_OVERFLOW),
+        ("metric.log_det[0]", Cause.SINGULAR_METRIC),
+        ("momentum.half[1]", Cause.EXPLODING_MOMENTUM),
+        ("latent[1]", Cause.EXPLODING_LATENT),
+        ("reconstruction[1]", Cause.NETWORK_OVERFLOW),
+        ("log_likelihood[1]", Cause.LIKELIHOOD_OVERFLOW),
+        ("loss.momentum", Cause.EXPLODING_MOMENTUM),
+        ("loss.mean", Cause.LOSS_OVERFLOW),
+        ("gradient of metric.inverse[2]", Cause.NON_FINITE_GRADIENT),
+    ],
+)
+def test_the_cause_follows_from_the_first_non_finite_tensor(origin: str, cause: Cause) -> None:
+    assert cause_of(origin) is cause
+
+
+@pytest.mark.parametrize("cause", list(Cause))
+def test_every_cause_has_a_sentence(cause: Cause) -> None:
+    sentence = autopsy_of(cause=cause, note="a reason").sentence()
+    assert sentence.endswith(".")
+    assert "{" not in sentence
+
+
+def test_an_exponential_is_explained_by_what_went_into_it() -> None:
+    assert autopsy_of().sentence() == (
+        "metric.factor is an exponential, and overflowed (the largest number is 3.4e+38): the largest number before it "
+        "was 131, in metric.diag."
+    )
+
+
+def test_anything_else_by_the_largest_number_before_it() -> None:
+    assert "7e+20, in latent[0]" in autopsy_of(cause=Cause.EXPLODING_MOMENTUM, origin="momentum[0]").sentence()
+    assert "nothing finite came before it" in autopsy_of(trail=TRAIL[-1:]).sentence()
+
+
+def test_a_probe_in_words_tells_extremes_and_counts() -> None:
+    assert TRAIL[2].in_words() == "metric.factor (16x2x2): |.| from 0 to 1.2e+38, 3 infinite"
+    nothing = ProbedTensor(name="loss.mean", shape=(), smallest=None, largest=None, nan=1)
+    assert nothing.in_words() == "loss.mean (scalar): 1 NaN"
+
+
+def test_an_autopsy_survives_its_stored_form() -> None:
+    assert Autopsy.from_bytes(autopsy_of(note="ünïcode").to_bytes()) == autopsy_of(note="ünïcode")
+
+
+def test_an_autopsy_of_a_newer_version_is_told_and_a_damaged_one_too() -> None:
+    with pytest.raises(TelemetryError, match="a newer version of stability-sweep wrote this autopsy"):
+        Autopsy.from_bytes(zlib.compress(json.dumps({"format": FORMAT + 1}).encode()))
+    with pytest.raises(TelemetryError, match="this autopsy is damaged"):
+        Autopsy.from_bytes(b"no zlib")
