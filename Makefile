@@ -39,8 +39,10 @@ format: $(VENV)/.installed-test  ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test  ## time a training step beside pythae
+bench: $(VENV)/.installed-test  ## time a training step beside pythae, telemetry, and workers beside threads
 	$(BIN)/python -m benchmarks.step
+	$(BIN)/python -m benchmarks.telemetry
+	$(BIN)/python -m benchmarks.workers
 
 clean:  ## remove what make built
 	rm -rf $(VENV) build dist *.egg-info

@@ -13,11 +13,16 @@ import pytest
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-@pytest.fixture
-def environment(tmp_path: Path) -> dict[str, str]:
+def clean_environment(folder: Path) -> dict[str, str]:
     """The environment without our own variables, and with a cache of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STABILITY_SWEEP_")}
-    return {**kept, "XDG_CACHE_HOME": str(tmp_path / "cache"), "COLUMNS": "120"}
+    return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "120"}
+
+
+@pytest.fixture
+def environment(tmp_path: Path) -> dict[str, str]:
+    """What the program runs with."""
+    return clean_environment(tmp_path)
 
 
 @pytest.fixture

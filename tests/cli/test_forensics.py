@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sqlite3
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import optuna
 import pytest
 
 from stability_sweep.telemetry import FORMAT, SIGNALS
-from tests.cli.conftest import Cli, error_line
+from tests.cli.conftest import Cli, clean_environment, error_line
 from tests.conftest import DEFINITION_TOML, plain_optuna_storage
 
 GRID = (
@@ -27,15 +28,27 @@ GRID = (
 """Two trials: one at the lowest learning rate, which lives, and one at the highest, which dies."""
 
 
+@pytest.fixture(scope="module")
+def finished_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A study that the real program ran, once for all tests here."""
+    folder = tmp_path_factory.mktemp("swept")
+    (folder / "small.toml").write_text(GRID)
+    command = [sys.executable, "-m", "stability_sweep", "run", "small.toml", "--workers", "1", "--threads", "1"]
+    subprocess.run(
+        [*command, "--no-report"], cwd=folder, check=True, capture_output=True, env=clean_environment(folder)
+    )
+    return folder / "stability-sweep.db"
+
+
 @pytest.fixture
-def swept(cli: Cli, tmp_path: Path) -> dict[str, int]:
-    """A finished study; the numbers of its trials by outcome."""
-    (tmp_path / "small.toml").write_text(GRID)
-    cli("run", "small.toml", "--workers", "1", "--threads", "1", "--no-report")
-    shown = {number: json.loads(cli("show", "small", str(number), "--json").stdout) for number in (0, 1)}
-    numbers = {trial["result"]["outcome"]: number for number, trial in shown.items()}
-    assert "diverged" in numbers
-    return {"diverged": numbers["diverged"], "finite": 1 - numbers["diverged"]}
+def swept(finished_database: Path, tmp_path: Path) -> dict[str, int]:
+    """A copy of that study to read and to damage; the numbers of its trials by outcome."""
+    shutil.copy(finished_database, tmp_path)
+    with closing(database(tmp_path)) as connection:
+        outcomes = dict(connection.execute("SELECT number, outcome FROM stability_results").fetchall())
+    diverged = [number for number, outcome in outcomes.items() if outcome == "diverged"]
+    assert len(diverged) == 1
+    return {"diverged": diverged[0], "finite": 1 - diverged[0]}
 
 
 def database(tmp_path: Path) -> sqlite3.Connection:
