@@ -11,3 +11,9 @@ PARENT_VARIABLE = "STABILITY_SWEEP_PARENT"
 
 DATA_VARIABLE = "STABILITY_SWEEP_DATA"
 """A folder with the MNIST files."""
+
+HEARTBEAT_VARIABLE = "STABILITY_SWEEP_HEARTBEAT_SECONDS"
+"""Seconds between two heartbeats of a worker (default 10); three missing ones mean that it is dead."""
+
+SPOOL_VARIABLE = "STABILITY_SWEEP_SPOOL"
+"""A folder for results that the database could not take yet; by default the user's state folder."""

@@ -24,6 +24,10 @@ class StorageError(StabilitySweepError):
     """A database that cannot be opened, reached, written to, or that has another schema version."""
 
 
+class OutageError(StorageError):
+    """A database that does not answer now, and may do so later."""
+
+
 class StudyError(StabilitySweepError):
     """A study that does not exist, has no results yet, or exists with another definition."""
 

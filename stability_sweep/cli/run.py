@@ -43,6 +43,9 @@ def run(
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,
     data_dir: DataDir = None,
     device: Device = "auto",
+    devices: Annotated[
+        str | None, typer.Option(help="Devices that the workers take in turn: cpu,cuda:0,cuda:1. Instead of --device.")
+    ] = None,
     threads: Threads = None,
     timeout: Timeout = None,
 ) -> None:
@@ -55,7 +58,8 @@ def run(
       stability-sweep run studies/rhvae_mnist.toml --storage postgresql://me@db/sweeps --trials 600
     """
     definition = load_definition(file)
-    resolved_device = resolve_device(device)
+    names = [name.strip() for name in (devices or device).split(",")]
+    resolved_device, *_ = [resolve_device(name) for name in names]
 
     from stability_sweep.cli.display import watching
     from stability_sweep.data import FALLBACK_NOTICE
@@ -65,16 +69,15 @@ def run(
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.data.dataset:
         typer.echo(f"notice: {FALLBACK_NOTICE}", err=True)
-    workers = workers or _default_workers(resolved_device, repository.summary(study))
+    workers = workers or max(len(names), _default_workers(resolved_device, repository.summary(study)))
     threads = set_threads(threads, workers=workers)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
     with stop.on_signals(), watching(repository.summary(study)) as observer:
         if workers == 1:
             _work_here(repository, study, data_dir, resolved_device, stop, observer)
         else:
-            options = ["--device", device, "--threads", str(threads)]
-            options += ["--data-dir", str(data_dir)] if data_dir else []
-            launch_workers(workers, repository, study, stop, observer, options=options)
+            options = ["--threads", str(threads), *(["--data-dir", str(data_dir)] if data_dir else [])]
+            launch_workers(workers, repository, study, stop, observer, options=options, devices=names)
     _tell_end(repository, study, stop)
     if not no_report:
         write_study_report(repository, study, report)
@@ -99,7 +102,7 @@ def _work_here(
     from stability_sweep.sweep import Worker
 
     summary = repository.summary(study)
-    if summary.waiting == 0 and repository.all_granted(study):
+    if summary.finished >= summary.budget and not summary.waiting:
         return  # nothing to do: do not load the data for it
     images = load_images(study.effective_definition.data, data_dir, device)
     Worker(repository, study, images, stop, observer).run()

@@ -30,4 +30,8 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     typer.echo(f"running   {summary.running}")
     typer.echo(f"waiting   {summary.waiting}")
     for worker in summary.workers:
-        typer.echo(f"  {worker['worker']} runs trial {worker['trial']}")
+        work = "no trial" if worker.trial is None else f"trial {worker.trial}"
+        typer.echo(
+            f"worker    {worker.host}:{worker.process_id} on {worker.device}, {'alive' if worker.alive else 'DEAD'}, "
+            f"last seen {worker.last_seen_seconds:.0f} s ago, {work}"
+        )

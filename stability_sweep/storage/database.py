@@ -12,15 +12,20 @@ from typing import Any
 import filelock
 import optuna
 from sqlalchemy import URL, Connection, Engine, create_engine, event, inspect, text
-from sqlalchemy.exc import DatabaseError, SQLAlchemyError
+from sqlalchemy.exc import DatabaseError, DBAPIError, InterfaceError, OperationalError, SQLAlchemyError, TimeoutError
+from sqlalchemy.orm import Session
 
-from stability_sweep.errors import StorageError
+from stability_sweep.errors import OutageError, StorageError
 from stability_sweep.storage import migrations
 from stability_sweep.storage.urls import EXTRAS, mask, parse_url, sqlite_path
 
 SQLITE_BUSY_TIMEOUT_SECONDS = 30
 CONNECT_TIMEOUT_SECONDS = 10
-CREATION_LOCK_TIMEOUT_SECONDS = 60
+POOL_RECYCLE_SECONDS = 1800
+LOCK_TIMEOUT_SECONDS = 60
+
+CREATION = "creation"
+"""Name of the lock under which tables and studies are made."""
 
 
 class Database:
@@ -78,7 +83,7 @@ class Database:
             engine = create_engine(url, **_engine_options(url))
             try:
                 _connect(url, engine)
-                with _creation_lock(url, engine), engine.begin() as connection:
+                with _lock(url, engine, CREATION), engine.begin() as connection:
                     before = _stored_version(url, connection)
                     if migrations.is_older(before):
                         migrations.upgrade(connection)
@@ -88,9 +93,15 @@ class Database:
         return before, migrations.head_version()
 
     @contextlib.contextmanager
-    def creation_lock(self) -> Iterator[None]:
-        """Held by one process at a time, over all machines that share the database."""
-        with _creation_lock(self.url, self.engine):
+    def session(self) -> Iterator[Session]:
+        """A session in one transaction; its errors are told as `StorageError`."""
+        with storage_errors(self.url), Session(self.engine) as session, session.begin():
+            yield session
+
+    @contextlib.contextmanager
+    def lock(self, name: str) -> Iterator[None]:
+        """Held by one process at a time, over all machines that share the database, and given up with its death."""
+        with _lock(self.url, self.engine, name):
             yield
 
     def close(self) -> None:
@@ -114,7 +125,17 @@ def storage_errors(url: URL) -> Iterator[None]:
         hint = f"; install it with: pip install 'stability-sweep[{EXTRAS[driver]}]'" if driver in EXTRAS else ""
         raise StorageError(f"{display(url)}: the driver {driver!r} is not installed{hint}") from error
     except (SQLAlchemyError, optuna.exceptions.StorageInternalError) as error:
-        raise StorageError(f"{display(url)}: {_reason(error)}") from error
+        kind = OutageError if _is_outage(error) else StorageError
+        raise kind(f"{display(url)}: {_reason(error)}") from error
+
+
+def _is_outage(error: BaseException) -> bool:
+    """Whether the same call may succeed later: the server is away or busy, the disk is full, a file is locked."""
+    while isinstance(error, optuna.exceptions.StorageInternalError) and error.__cause__ is not None:
+        error = error.__cause__
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    return isinstance(error, (OperationalError, InterfaceError, TimeoutError))
 
 
 def _reason(error: BaseException) -> str:
@@ -158,7 +179,8 @@ def _optuna_storage(url: URL, *, create: bool) -> optuna.storages.RDBStorage:
 def _engine_options(url: URL) -> dict[str, Any]:
     if url.get_backend_name() == "sqlite":
         return {"connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}}
-    options: dict[str, Any] = {"pool_pre_ping": True}
+    # Pre-ping: a connection that died in the pool is replaced. Recycling: firewalls forget idle ones after an hour.
+    options: dict[str, Any] = {"pool_pre_ping": True, "pool_recycle": POOL_RECYCLE_SECONDS, "pool_size": 3}
     if "connect_timeout" not in url.query:
         options["connect_args"] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     return options
@@ -179,7 +201,7 @@ def _create_tables(url: URL, engine: Engine) -> None:
     with engine.connect() as connection:
         if migrations.current_version(connection) is not None:
             return
-    with _creation_lock(url, engine):
+    with _lock(url, engine, CREATION):
         if url.get_backend_name() == "sqlite":
             with engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode = WAL"))  # kept in the file
@@ -216,35 +238,34 @@ def _check_version(url: URL, engine: Engine) -> None:
 
 
 @contextlib.contextmanager
-def _creation_lock(url: URL, engine: Engine) -> Iterator[None]:
-    name = "stability-sweep-creation"
+def _lock(url: URL, engine: Engine, name: str) -> Iterator[None]:
     path = sqlite_path(url)
+    place = str(path.resolve()) if path is not None else str(url.database)
+    # Names of locks are shared by all databases of a server, and MySQL allows 64 letters.
+    key = f"stability-sweep-{hashlib.sha256(f'{place}/{name}'.encode()).hexdigest()[:24]}"
     if path is not None:
-        identity = hashlib.sha256(str(path.resolve()).encode()).hexdigest()[:16]
-        file = Path(tempfile.gettempdir()) / f"{name}-{identity}.lock"
-        with filelock.FileLock(file, timeout=CREATION_LOCK_TIMEOUT_SECONDS):
+        file = Path(tempfile.gettempdir()) / f"{key}.lock"
+        with filelock.FileLock(file, timeout=LOCK_TIMEOUT_SECONDS):
             yield
         return
     with engine.connect() as connection:
-        _lock_server(connection, name)
+        _lock_server(connection, key)
         try:
             yield
         finally:
-            _unlock_server(connection, name)
+            with contextlib.suppress(SQLAlchemyError):  # a lost connection has given it up already
+                _unlock_server(connection, key)
 
 
-def _lock_server(connection: Connection, name: str) -> None:
+def _lock_server(connection: Connection, key: str) -> None:
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_lock(hashtext(:name))"), {"name": name})
+        connection.execute(text("SELECT pg_advisory_lock(hashtext(:key))"), {"key": key})
         return
-    statement = text("SELECT GET_LOCK(:name, :timeout)")
-    values = {"name": name, "timeout": CREATION_LOCK_TIMEOUT_SECONDS}
-    if connection.execute(statement, values).scalar() != 1:
-        raise StorageError("another process has been creating a study in this database for over a minute; try again")
+    statement = text("SELECT GET_LOCK(:key, :timeout)")
+    if connection.execute(statement, {"key": key, "timeout": LOCK_TIMEOUT_SECONDS}).scalar() != 1:
+        raise StorageError("another process has held a lock in this database for over a minute; try again")
 
 
-def _unlock_server(connection: Connection, name: str) -> None:
-    function = (
-        "pg_advisory_unlock(hashtext(:name))" if connection.dialect.name == "postgresql" else "RELEASE_LOCK(:name)"
-    )
-    connection.execute(text(f"SELECT {function}"), {"name": name})
+def _unlock_server(connection: Connection, key: str) -> None:
+    function = "pg_advisory_unlock(hashtext(:key))" if connection.dialect.name == "postgresql" else "RELEASE_LOCK(:key)"
+    connection.execute(text(f"SELECT {function}"), {"key": key})

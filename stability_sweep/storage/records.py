@@ -87,6 +87,21 @@ class StoredTrial:
 
 
 @dataclass(frozen=True)
+class WorkerStatus:
+    """A worker as the database knows it."""
+
+    host: str
+    process_id: int
+    device: str
+    trial: int | None
+    """Number of the trial that it runs."""
+    last_seen_seconds: float
+    """How long ago, on the database's clock."""
+    alive: bool
+    """Whether that is within its grace."""
+
+
+@dataclass(frozen=True)
 class StudySummary:
     """How far a study is."""
 
@@ -96,8 +111,8 @@ class StudySummary:
     """Finished trials by outcome; every outcome is a key."""
     running: int
     waiting: int
-    workers: list[dict[str, str | int]] = field(default_factory=list)
-    """Who runs a trial now: ``worker`` (host and process) and ``trial``."""
+    workers: list[WorkerStatus] = field(default_factory=list)
+    """Workers that did not say goodbye: alive, or dead."""
 
     @property
     def finished(self) -> int:

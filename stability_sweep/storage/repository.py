@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 
 import optuna
 from optuna.study import StudyDirection
-from sqlalchemy import String, case, cast, column, delete, func, literal, select, table, update
+from sqlalchemy import String, case, cast, delete, func, literal, select, update
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from stability_sweep import __version__
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.errors import StudyError
+from stability_sweep.errors import StorageError, StudyError
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling.points import point_of
-from stability_sweep.storage.database import Database, storage_errors
+from stability_sweep.storage.database import CREATION, Database, storage_errors
+from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.records import (
     Provenance,
     StoredResult,
@@ -26,14 +27,16 @@ from stability_sweep.storage.records import (
     result_row,
     stored_result,
 )
-from stability_sweep.storage.schema import AutopsyRow, DefinitionRow, ResultRow, TelemetryRow
+from stability_sweep.storage.schema import (
+    AutopsyRow,
+    ClaimRow,
+    DefinitionRow,
+    ResultRow,
+    TelemetryRow,
+    WorkerRow,
+)
+from stability_sweep.storage.tables import studies, trials
 from stability_sweep.telemetry import Telemetry
-
-WORKER_ATTRIBUTE = "stability_sweep:worker"
-"""Optuna user attribute of a trial: the worker that runs it."""
-
-_studies = table("studies", column("study_id"), column("study_name"))
-_trials = table("trials", column("trial_id"), column("study_id"), column("state"))
 
 
 class Repository:
@@ -41,11 +44,6 @@ class Repository:
 
     def __init__(self, database: Database) -> None:
         self.database = database
-
-    @contextlib.contextmanager
-    def _session(self) -> Iterator[Session]:
-        with storage_errors(self.database.url), Session(self.database.engine) as session, session.begin():
-            yield session
 
     # -- studies -----------------------------------------------------------------------------------------------------
 
@@ -55,14 +53,14 @@ class Repository:
         Raises:
             StudyError: if Optuna has a study of that name which is none of ours.
         """
-        with self._session() as session:
+        with self.database.session() as session:
             row = session.execute(
-                select(_studies.c.study_id, DefinitionRow)
+                select(studies.c.study_id, DefinitionRow)
                 .outerjoin(
                     DefinitionRow,
-                    (DefinitionRow.study_id == _studies.c.study_id) & (DefinitionRow.study_name == name),
+                    (DefinitionRow.study_id == studies.c.study_id) & (DefinitionRow.study_name == name),
                 )
-                .where(_studies.c.study_name == name)
+                .where(studies.c.study_name == name)
             ).first()
             if row is None:
                 return None
@@ -92,15 +90,15 @@ class Repository:
 
     def create_study(self, definition: StudyDefinition, dataset: str) -> StoredStudy:
         """Create the study in Optuna and ours, or return the one that another process created first."""
-        with self.database.creation_lock():
+        with self.database.lock(CREATION):
             existing = self.find_study(definition.name)
             if existing is not None:
                 return existing
-            with self._session() as session:
+            with self.database.session() as session:
                 self._delete_orphans(session)
             with storage_errors(self.database.url):
                 study_id = self.database.optuna_storage.create_new_study([StudyDirection.MINIMIZE], definition.name)
-            with self._session() as session:
+            with self.database.session() as session:
                 session.add(
                     DefinitionRow(
                         study_id=study_id,
@@ -109,7 +107,6 @@ class Repository:
                         definition=definition.to_json(),
                         dataset=dataset,
                         budget_trials=definition.budget.trials,
-                        granted_trials=0,
                         program_version=__version__,
                     )
                 )
@@ -121,23 +118,24 @@ class Repository:
         named = (
             select(literal(1))
             .where(
-                _studies.c.study_id == DefinitionRow.study_id,
-                _studies.c.study_name == DefinitionRow.study_name,
+                studies.c.study_id == DefinitionRow.study_id,
+                studies.c.study_name == DefinitionRow.study_name,
             )
             .exists()
         )
         session.execute(delete(DefinitionRow).where(~named))
-        for table_of_trials in (ResultRow, TelemetryRow, AutopsyRow):
-            session.execute(delete(table_of_trials).where(table_of_trials.trial_id.not_in(select(_trials.c.trial_id))))
+        session.execute(delete(WorkerRow).where(WorkerRow.study_id.not_in(select(studies.c.study_id))))
+        for table_of_trials in (ResultRow, TelemetryRow, AutopsyRow, ClaimRow):
+            session.execute(delete(table_of_trials).where(table_of_trials.trial_id.not_in(select(trials.c.trial_id))))
 
     def study_names(self) -> list[str]:
         """Our studies, oldest first."""
-        with self._session() as session:
+        with self.database.session() as session:
             return list(
                 session.scalars(
                     select(DefinitionRow.study_name)
-                    .join(_studies, _studies.c.study_id == DefinitionRow.study_id)
-                    .where(_studies.c.study_name == DefinitionRow.study_name)
+                    .join(studies, studies.c.study_id == DefinitionRow.study_id)
+                    .where(studies.c.study_name == DefinitionRow.study_name)
                     .order_by(DefinitionRow.study_id)
                 )
             )
@@ -146,36 +144,11 @@ class Repository:
 
     def set_budget(self, study: StoredStudy, trials: int) -> StoredStudy:
         """Let the study have `trials` trials in all; trials that exist are never taken away."""
-        with self._session() as session:
+        with self.database.session() as session:
             session.execute(
                 update(DefinitionRow).where(DefinitionRow.study_id == study.study_id).values(budget_trials=trials)
             )
         return self.get_study(study.name)
-
-    def grant_trials(self, study: StoredStudy, group: int) -> range:
-        """Reserve new trials of the budget in one statement: places in the study's order, empty when it is used up.
-
-        Places are given out in groups that start at multiples of `group` (a point with its repeats); where an earlier
-        budget cut a group short, the rest of it comes first.
-        """
-        mine = DefinitionRow.study_id == study.study_id
-        with self._session() as session:
-            columns = (DefinitionRow.granted_trials, DefinitionRow.budget_trials)
-            granted, budget = session.execute(select(*columns).where(mine).with_for_update()).one()
-            places = range(granted, max(granted, min(budget, granted + group - granted % group)))
-            # SQLite knows no row locks: the condition makes the update fail if another worker was quicker.
-            changed = session.execute(
-                update(DefinitionRow)
-                .where(mine, DefinitionRow.granted_trials == granted)
-                .values(granted_trials=granted + len(places))
-            )
-        return places if changed.rowcount else self.grant_trials(study, group)  # type: ignore[attr-defined]
-
-    def all_granted(self, study: StoredStudy) -> bool:
-        """Whether the budget leaves no room for a new trial."""
-        with self._session() as session:
-            row = session.get_one(DefinitionRow, study.study_id)
-            return row.granted_trials >= row.budget_trials
 
     # -- results -----------------------------------------------------------------------------------------------------
 
@@ -191,10 +164,28 @@ class Repository:
     ) -> None:
         """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same.
 
-        Telemetry and autopsy are stored with it, in one transaction.
+        Telemetry and autopsy are stored with it, in one transaction. A trial has one result: if it has one already
+        (it was delivered twice, or a worker that was taken for dead finished it), nothing changes.
         """
-        with self._session() as session:
-            session.merge(result_row(study.study_id, trial._trial_id, trial.number, result, provenance))
+        try:
+            self._insert_result(study, trial, result, provenance, telemetry, autopsy)
+        except StorageError as error:
+            if not isinstance(error.__cause__, IntegrityError):
+                raise  # otherwise another worker was quicker by an instant
+
+    def _insert_result(
+        self,
+        study: StoredStudy,
+        trial: optuna.trial.FrozenTrial,
+        result: TrialResult,
+        provenance: Provenance,
+        telemetry: Telemetry | None,
+        autopsy: Autopsy | None,
+    ) -> None:
+        with self.database.session() as session:
+            if session.get(ResultRow, trial._trial_id) is not None:
+                return
+            session.add(result_row(study.study_id, trial._trial_id, trial.number, result, provenance))
             if telemetry is not None and len(telemetry.steps):
                 session.merge(TelemetryRow(trial_id=trial._trial_id, content=telemetry.to_bytes()))
             if autopsy is not None:
@@ -203,7 +194,7 @@ class Repository:
     def save_telemetry(self, trial_id: int, telemetry: Telemetry) -> None:
         """Keep what an interrupted trial has measured; its next run replaces it."""
         if len(telemetry.steps):
-            with self._session() as session:
+            with self.database.session() as session:
                 session.merge(TelemetryRow(trial_id=trial_id, content=telemetry.to_bytes()))
 
     def telemetry(self, trial_id: int) -> Telemetry | None:
@@ -212,7 +203,7 @@ class Repository:
         Raises:
             TelemetryError: if a newer version of the program wrote it.
         """
-        with self._session() as session:
+        with self.database.session() as session:
             row = session.get(TelemetryRow, trial_id)
             return None if row is None else Telemetry.from_bytes(row.content)
 
@@ -222,7 +213,7 @@ class Repository:
         Raises:
             TelemetryError: if a newer version of the program wrote it.
         """
-        with self._session() as session:
+        with self.database.session() as session:
             row = session.get(AutopsyRow, trial_id)
             return None if row is None else Autopsy.from_bytes(row.content)
 
@@ -232,12 +223,12 @@ class Repository:
         Raises:
             TelemetryError: if a newer version of the program wrote one of them.
         """
-        with self._session() as session:
+        with self.database.session() as session:
             rows = session.execute(
                 select(ResultRow, TelemetryRow.content)
-                .join(_trials, _trials.c.trial_id == ResultRow.trial_id)
+                .join(trials, trials.c.trial_id == ResultRow.trial_id)
                 .join(TelemetryRow, TelemetryRow.trial_id == ResultRow.trial_id)
-                .where(_trials.c.study_id == study.study_id)
+                .where(trials.c.study_id == study.study_id)
                 .order_by(ResultRow.number)
             ).all()
             found = [(stored_result(row), content) for row, content in rows]
@@ -258,43 +249,48 @@ class Repository:
                 count = storage.get_n_trials(study.study_id)
                 known = f"0 to {count - 1}" if count else "none yet"
                 raise StudyError(f"study {study.name!r} has no trial {number}; its trials: {known}") from None
-        with self._session() as session:
+        with self.database.session() as session:
             row = session.get(ResultRow, trial._trial_id)
             result = None if row is None else stored_result(row)
+            worker = session.execute(
+                select(WorkerRow.host, WorkerRow.process_id)
+                .join(ClaimRow, ClaimRow.worker_id == WorkerRow.worker_id)
+                .where(ClaimRow.trial_id == trial._trial_id)
+            ).first()
         return StoredTrial(
             trial_id=trial._trial_id,
             number=number,
             state=trial.state.name.lower(),
             point=point_of(trial.params, study.definition) if trial.params else {},
-            worker=trial.user_attrs.get(WORKER_ATTRIBUTE),
+            worker=None if worker is None else f"{worker.host}:{worker.process_id}",
             stored=result,
         )
 
     def results(self, study: StoredStudy, *, after_number: int = -1) -> list[StoredResult]:
         """Results in the order of the trials' numbers."""
-        with self._session() as session:
+        with self.database.session() as session:
             rows = session.scalars(
                 select(ResultRow)
-                .join(_trials, _trials.c.trial_id == ResultRow.trial_id)
-                .where(_trials.c.study_id == study.study_id, ResultRow.number > after_number)
+                .join(trials, trials.c.trial_id == ResultRow.trial_id)
+                .where(trials.c.study_id == study.study_id, ResultRow.number > after_number)
                 .order_by(ResultRow.number)
             )
             return [stored_result(row) for row in rows]
 
     def summary(self, study: StoredStudy) -> StudySummary:
         """How far the study is."""
-        state = cast(_trials.c.state, String(20))
-        with self._session() as session:
+        state = cast(trials.c.state, String(20))
+        with self.database.session() as session:
             states = session.execute(
                 select(
                     func.coalesce(func.sum(case((state == "RUNNING", 1), else_=0)), 0),
                     func.coalesce(func.sum(case((state == "WAITING", 1), else_=0)), 0),
-                ).where(_trials.c.study_id == study.study_id)
+                ).where(trials.c.study_id == study.study_id)
             ).one()
             counts = session.execute(
                 select(ResultRow.outcome, func.count())
-                .join(_trials, _trials.c.trial_id == ResultRow.trial_id)
-                .where(_trials.c.study_id == study.study_id)
+                .join(trials, trials.c.trial_id == ResultRow.trial_id)
+                .where(trials.c.study_id == study.study_id)
                 .group_by(ResultRow.outcome)
             ).all()
         by_outcome = {outcome: int(count) for outcome, count in counts}
@@ -304,15 +300,5 @@ class Repository:
             outcomes={outcome.value: by_outcome.get(outcome.value, 0) for outcome in Outcome},
             running=int(states[0]),
             waiting=int(states[1]),
-            workers=self._workers(study) if states[0] else [],
+            workers=Fleet(self.database, study).workers(),
         )
-
-    def _workers(self, study: StoredStudy) -> list[dict[str, str | int]]:
-        with storage_errors(self.database.url):
-            running = self.database.optuna_storage.get_all_trials(
-                study.study_id, deepcopy=False, states=(optuna.trial.TrialState.RUNNING,)
-            )
-        return [
-            {"worker": str(trial.user_attrs.get(WORKER_ATTRIBUTE, "unknown")), "trial": trial.number}
-            for trial in running
-        ]

@@ -36,8 +36,6 @@ class DefinitionRow(Base):
     dataset: Mapped[str] = mapped_column(String(20))
     """The data set really used; differs from the definition's where its fallback was taken."""
     budget_trials: Mapped[int] = mapped_column(Integer)
-    granted_trials: Mapped[int] = mapped_column(Integer, default=0)
-    """How many trials workers were allowed to create so far; never above `budget_trials` when one is granted."""
     program_version: Mapped[str] = mapped_column(String(40))
     created_at: Mapped[datetime] = mapped_column(DateTime, server_default=func.now())
 
@@ -86,6 +84,39 @@ class ResultRow(Base):
 
 
 _Compressed = LargeBinary().with_variant(MEDIUMBLOB(), "mysql", "mariadb")
+
+
+class WorkerRow(Base):
+    """One row per worker that ever joined a study."""
+
+    __tablename__ = "stability_workers"
+
+    worker_id: Mapped[str] = mapped_column(String(36), primary_key=True)
+    study_id: Mapped[int] = mapped_column(Integer, index=True)
+    host: Mapped[str] = mapped_column(String(255))
+    process_id: Mapped[int] = mapped_column(Integer)
+    device: Mapped[str] = mapped_column(String(20))
+    trial_id: Mapped[int | None] = mapped_column(Integer)
+    """What it runs."""
+    grace_seconds: Mapped[float] = mapped_column(Double)
+    """It counts as dead when it was not seen for so long."""
+    started_at: Mapped[float] = mapped_column(Double)
+    """On the database's clock, as are the others."""
+    last_seen: Mapped[float] = mapped_column(Double)
+    ended_at: Mapped[float | None] = mapped_column(Double)
+    """When it said goodbye; None for one that lives or was killed."""
+
+
+class ClaimRow(Base):
+    """Who runs a trial, and how often it was begun."""
+
+    __tablename__ = "stability_claims"
+
+    trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    worker_id: Mapped[str | None] = mapped_column(String(36))
+    """None for a trial that was given back."""
+    attempts: Mapped[int] = mapped_column(Integer)
+    """How often it was begun and not given back."""
 
 
 class TelemetryRow(Base):

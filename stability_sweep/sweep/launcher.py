@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import os
 import signal
 import subprocess
@@ -12,14 +14,23 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stability_sweep.environment import PARENT_VARIABLE, STORAGE_VARIABLE
-from stability_sweep.errors import WorkerError
+from stability_sweep.errors import OutageError, WorkerError
 from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.sweep.observer import SweepObserver
+from stability_sweep.sweep.patience import Patience
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
 
 POLL_INTERVAL_SECONDS = 0.5
 LOG_LINES_SHOWN = 5
+
+MOST_RESTARTS = 3
+"""So often a worker process that was killed is started again."""
+
+ENDED_BY_ITSELF = frozenset({0, 1, 2, INTERRUPTED_EXIT_CODE})
+"""Exit codes that a worker chose: starting it again would end in the same way."""
+
+logger = logging.getLogger(__name__)
 
 
 def launch_workers(
@@ -30,6 +41,7 @@ def launch_workers(
     observer: SweepObserver,
     *,
     options: Sequence[str] = (),
+    devices: Sequence[str] = (),
 ) -> None:
     """Start `count` worker processes, tell the observer about their trials, and wait until all have ended.
 
@@ -40,13 +52,25 @@ def launch_workers(
         stop: when a stop is requested, every worker is asked to end.
         observer: told about every trial that finishes while the workers run.
         options: further command-line options for each worker.
+        devices: devices that the workers take in turn; empty leaves the choice to `options`.
+
+    A worker that was killed is started again, at most three times, and the end of its log is told.
 
     Raises:
         WorkerError: if a worker ended with an error; the message shows the end of its log.
     """
     finished = _FinishedTrials(repository, study)
     with tempfile.TemporaryDirectory(prefix="stability-sweep-") as folder:
-        workers = [_WorkerProcess(repository, study, Path(folder), index + 1, options) for index in range(count)]
+        workers = [
+            _WorkerProcess(
+                repository,
+                study,
+                Path(folder),
+                index + 1,
+                [*options, *(["--device", devices[index % len(devices)]] if devices else [])],
+            )
+            for index in range(count)
+        ]
 
         def ask_all_to_end() -> None:
             for worker in workers:
@@ -56,14 +80,17 @@ def launch_workers(
         try:
             while any(worker.is_alive for worker in workers):
                 time.sleep(POLL_INTERVAL_SECONDS)
-                finished.tell(observer)
+                with contextlib.suppress(OutageError):  # the workers live through it, and so does their launcher
+                    finished.tell(observer)
                 if stop.requested:
                     break
+                for worker in workers:
+                    worker.restart_if_killed()
         finally:
             ask_all_to_end()
             for worker in workers:
                 worker.wait()
-        finished.tell(observer)
+        Patience(repository.database.url, stop)("reading the results", lambda: finished.tell(observer))
         for worker in workers:
             worker.check()
 
@@ -76,17 +103,39 @@ class _WorkerProcess:
     ) -> None:
         self._name = f"worker {index}"
         self._asked_to_end = False
+        self._restarts = 0
         self._log = folder / f"worker-{index}.log"
         url = repository.database.url.render_as_string(hide_password=False)
+        self._command = [sys.executable, "-m", "stability_sweep", "worker", study.name, *options]
+        self._environment = {**os.environ, STORAGE_VARIABLE: url, PARENT_VARIABLE: str(os.getpid())}
+        self._start()
+
+    def _start(self) -> None:
         with self._log.open("wb") as output:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stability_sweep", "worker", study.name, *options],
-                env={**os.environ, STORAGE_VARIABLE: url, PARENT_VARIABLE: str(os.getpid())},
+                self._command,
+                env=self._environment,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C reaches this process only; it asks the workers in its own way
             )
+
+    def restart_if_killed(self) -> None:
+        """Start the worker again if it was killed (by the system for want of memory, by a crash in native code)."""
+        code = self._process.poll()
+        if code is None or code in ENDED_BY_ITSELF or self._asked_to_end or self._restarts == MOST_RESTARTS:
+            return
+        self._restarts += 1
+        logger.warning(
+            "%s was killed (exit code %d) and is started again (%d of %d): %s",
+            self._name, code, self._restarts, MOST_RESTARTS, self._log_end(),
+        )  # fmt: skip
+        self._start()
+
+    def _log_end(self) -> str:
+        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
+        return " | ".join(lines[-LOG_LINES_SHOWN:]) or "it printed nothing"
 
     @property
     def is_alive(self) -> bool:
@@ -107,9 +156,7 @@ class _WorkerProcess:
         if self._asked_to_end:
             expected.add(-signal.SIGTERM)  # it was still starting, and had no trial yet
         if self._process.returncode not in expected:
-            lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-            tail = " | ".join(lines[-LOG_LINES_SHOWN:]) or "it printed nothing"
-            raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {tail}")
+            raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {self._log_end()}")
 
 
 class _FinishedTrials:

@@ -20,8 +20,11 @@ def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult) -> None:
     """Finish the Optuna trial.
 
     Stable, stalled and exploded trials are COMPLETE with their validation loss; a diverged one is PRUNED after a last
-    report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it).
+    report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it). A trial that
+    Optuna knows to be finished is left as it is, so that this may be repeated.
     """
+    if study._storage.get_trial(trial._trial_id).state.is_finished():
+        return
     if result.outcome is Outcome.FAILED:
         study.tell(trial, state=TrialState.FAIL)
         return

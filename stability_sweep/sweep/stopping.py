@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from types import FrameType
 
 INTERRUPTED_EXIT_CODE = 130
+POLL_SECONDS = 0.1
 
 
 class StopRequest:
@@ -29,6 +30,12 @@ class StopRequest:
         if self._parent is not None and os.getppid() != self._parent:
             self.interrupted = True  # the launcher died without a word
         return self.interrupted or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    def wait(self, seconds: float) -> None:
+        """Sleep, but no longer than until a stop is requested."""
+        deadline = time.monotonic() + seconds
+        while not self.requested and time.monotonic() < deadline:
+            time.sleep(min(POLL_SECONDS, max(0.0, deadline - time.monotonic())))
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:

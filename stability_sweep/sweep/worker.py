@@ -2,25 +2,31 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import time
 
 import optuna
-from optuna.trial import TrialState
+from sqlalchemy import URL
 
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.data.images import Images
-from stability_sweep.errors import WorkerError
+from stability_sweep.errors import OutageError, StorageError, WorkerError
 from stability_sweep.models import decoder_class, encoder_class
 from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.sampling import assign_grid_point, build_sampler, suggest_point
+from stability_sweep.sampling import build_sampler
+from stability_sweep.sampling.points import point_of
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.database import storage_errors
-from stability_sweep.storage.repository import WORKER_ATTRIBUTE
+from stability_sweep.storage.fleet import Fleet
+from stability_sweep.sweep.claims import Claims
+from stability_sweep.sweep.heartbeat import GRACE_BEATS, Heartbeat, heartbeat_seconds
 from stability_sweep.sweep.objective import report_progress, tell
 from stability_sweep.sweep.observer import SilentObserver, SweepObserver
+from stability_sweep.sweep.patience import Patience
 from stability_sweep.sweep.provenance import provenance_here
+from stability_sweep.sweep.spool import Spool, SpooledResult
 from stability_sweep.sweep.stopping import StopRequest
 from stability_sweep.training import Progress, StopTrainingError, TelemetryRecorder, train, trial_seed
 
@@ -30,6 +36,9 @@ REPORT_INTERVAL_SECONDS = 10.0
 """How often a running trial tells Optuna its loss: a time, not a number of steps, so that fast steps cost no more."""
 
 DISPLAY_INTERVAL_SECONDS = 0.2
+
+LONGEST_POLL_SECONDS = 2.0
+"""How often a worker without a trial looks whether another one died or gave one back."""
 
 FAILURES_IN_A_ROW = 3
 """After so many failed trials a worker gives up: the cause is not in the trials."""
@@ -55,80 +64,133 @@ class Worker:
         self._images = images
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()
+        self._finished = 0
         # One cached view for the study and for us: Optuna's cache must see every trial that we create.
         self._storage = optuna.storages.get_storage(repository.database.optuna_storage)
         self._study = optuna.load_study(
             study_name=study.name, storage=self._storage, sampler=build_sampler(self._definition)
         )
         self._provenance = provenance_here(images.training.device)
+        self._fleet = Fleet(repository.database, study)
+        self._spool = Spool(repository.database.url)
+        self._patiently = Patience(repository.database.url, stop)
 
     def run(self) -> int:
-        """Run trials; return how many this worker finished.
+        """Run trials until the budget is used up and every trial has an outcome; return how many this worker finished.
 
         Raises:
             WorkerError: if trials fail one after the other.
-            StorageError: if the database is lost.
+            StorageError: if the database stays away for more than 15 minutes; results are kept in the spool.
         """
-        finished = failures = 0
-        with storage_errors(self._repository.database.url):
-            while not self._stop.requested:
-                trial = self._claim()
-                if trial is None:
-                    break
-                try:
-                    result = self._run_trial(trial)
-                except StopTrainingError:
-                    break
-                finished += 1
-                failures = failures + 1 if result.outcome is Outcome.FAILED else 0
-                if failures == FAILURES_IN_A_ROW:
-                    raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
-        return finished
+        interval = heartbeat_seconds()
+        grace_seconds = GRACE_BEATS * interval
+        try:
+            self._patiently("delivering the spool", self._deliver_spool)
+            worker_id = self._patiently("joining the study", lambda: self._join(grace_seconds))
+        except OutageError:
+            if self._stop.requested:
+                return 0
+            raise
+        claims = Claims(
+            self._repository,
+            self._stored,
+            self._study,
+            self._fleet,
+            worker_id,
+            self._provenance,
+            grace_seconds=grace_seconds,
+        )
+        with Heartbeat(self._fleet, worker_id, interval) as heartbeat:
+            try:
+                return self._work(claims, heartbeat, poll_seconds=min(interval, LONGEST_POLL_SECONDS))
+            except OutageError:
+                if not self._stop.requested:
+                    raise
+                return self._finished
+            finally:
+                with contextlib.suppress(StorageError):  # without a goodbye the grace has to pass
+                    self._fleet.leave(worker_id)
 
-    def _claim(self) -> optuna.Trial | None:
-        """A trial that waits (a repeat, or one given back), or a new one if the budget allows it."""
-        waiting = self._storage.get_all_trials(self._stored.study_id, deepcopy=False, states=(TrialState.WAITING,))
-        for frozen in waiting:
-            if self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
-                return optuna.Trial(self._study, frozen._trial_id)
-        repeats = self._definition.budget.repeats
-        places = self._repository.grant_trials(self._stored, repeats)
-        if not places:
-            return None
-        trial_id = self._storage.create_new_trial(self._stored.study_id)
-        if self._definition.sampler.name == "grid":
-            assign_grid_point(self._storage, trial_id, self._definition, places.start // repeats)
-        trial = optuna.Trial(self._study, trial_id)
-        suggest_point(trial, self._definition)
-        for _ in places[1:]:
-            self._study.enqueue_trial(trial.params)
-        return trial
+    def _join(self, grace_seconds: float) -> str:
+        host, _, process_id = self._provenance.worker.rpartition(":")
+        return self._fleet.join(
+            host=host, process_id=int(process_id), device=self._provenance.device, grace_seconds=grace_seconds
+        )
 
-    def _run_trial(self, trial: optuna.Trial) -> TrialResult:
-        trial.set_user_attr(WORKER_ATTRIBUTE, self._provenance.worker)
-        point = suggest_point(trial, self._definition)
+    def _work(self, claims: Claims, heartbeat: Heartbeat, *, poll_seconds: float) -> int:
+        failures = 0
+        while not self._stop.requested:
+            trial = self._patiently("asking for a trial", claims.next_trial)
+            if trial is None:
+                if self._patiently("asking whether the study is finished", claims.is_finished):
+                    break
+                self._stop.wait(poll_seconds)
+                continue
+            heartbeat.trial_id = trial._trial_id
+            try:
+                result = self._run_trial(trial, claims)
+            except StopTrainingError:
+                break
+            finally:
+                heartbeat.trial_id = None
+            self._finished += 1
+            failures = failures + 1 if result.outcome is Outcome.FAILED else 0
+            if failures == FAILURES_IN_A_ROW:
+                raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
+        return self._finished
+
+    def _run_trial(self, trial: optuna.Trial, claims: Claims) -> TrialResult:
+        point = point_of(trial.params, self._definition)
         recorder = TelemetryRecorder()
         try:
             result, autopsy = self._train(trial, point, recorder)
         except StopTrainingError:
-            self._repository.save_telemetry(trial._trial_id, recorder.telemetry())
-            # Back to the queue: whoever takes it next finds the same point, and the number gives the same seed.
-            self._storage.set_trial_state_values(trial._trial_id, TrialState.WAITING)
+            with contextlib.suppress(StorageError), storage_errors(self._repository.database.url):
+                self._repository.save_telemetry(trial._trial_id, recorder.telemetry())
+                claims.give_back(trial._trial_id)
             raise
-        frozen = self._storage.get_trial(trial._trial_id)
-        self._repository.save_result(
-            self._stored, frozen, result, self._provenance, telemetry=recorder.telemetry(), autopsy=autopsy
+        entry = SpooledResult(
+            study=self._stored.name,
+            trial_id=trial._trial_id,
+            number=trial.number,
+            result=result,
+            provenance=self._provenance,
+            telemetry_bytes=recorder.telemetry().to_bytes(),
+            autopsy_bytes=None if autopsy is None else autopsy.to_bytes(),
         )
-        tell(self._study, trial, result)
+        self._patiently(
+            f"storing the result of trial {trial.number}",
+            lambda: self._deliver(entry),
+            on_outage=lambda: self._spool.keep(entry),
+        )
+        self._spool.forget(entry)
         self._observer.trial_finished(trial.number, point, result)
         return result
+
+    def _deliver(self, entry: SpooledResult) -> None:
+        """Store a result, then tell Optuna; what was done before is left as it is."""
+        frozen = self._storage.get_trial(entry.trial_id)
+        self._repository.save_result(
+            self._stored, frozen, entry.result, entry.provenance, telemetry=entry.telemetry, autopsy=entry.autopsy
+        )
+        tell(self._study, optuna.Trial(self._study, entry.trial_id), entry.result)
+
+    def _deliver_spool(self) -> None:
+        for entry in list(self._spool.entries(self._stored.name)):
+            try:
+                self._deliver(entry)
+            except KeyError:
+                logger.warning("trial %d of the spool is no longer in the study", entry.number)
+            else:
+                logger.warning("the result of trial %d was delivered from the spool", entry.number)
+            self._spool.forget(entry)
 
     def _train(
         self, trial: optuna.Trial, point: Point, recorder: TelemetryRecorder
     ) -> tuple[TrialResult, Autopsy | None]:
         seed = trial_seed(self._definition.seed, trial.number)
         config = self._definition.at(point)
-        watcher = _StepWatcher(trial, point, self._stop, self._observer)
+        watcher = _StepWatcher(trial, point, self._stop, self._observer, self._repository.database.url)
         try:
             run = train(config, self._images, seed=seed, on_step=watcher, recorder=recorder)
             return run.result, run.autopsy
@@ -144,7 +206,8 @@ class Worker:
 class _StepWatcher:
     """Called after every step; almost always it only looks at the clock."""
 
-    def __init__(self, trial: optuna.Trial, point: Point, stop: StopRequest, observer: SweepObserver) -> None:
+    def __init__(self, trial: optuna.Trial, point: Point, stop: StopRequest, observer: SweepObserver, url: URL) -> None:
+        self._url = url
         self._trial = trial
         self._point = point
         self._stop = stop
@@ -161,4 +224,8 @@ class _StepWatcher:
             self._observer.trial_progressed(self._trial.number, self._point, progress)
         if now >= self._next_report and progress.step < progress.horizon:
             self._next_report = now + REPORT_INTERVAL_SECONDS
-            report_progress(self._trial, progress.loss, progress.step)
+            try:
+                with storage_errors(self._url):
+                    report_progress(self._trial, progress.loss, progress.step)
+            except StorageError as error:  # training goes on; the result will say it all
+                logger.debug("no progress report: %s", error)

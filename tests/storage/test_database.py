@@ -77,7 +77,7 @@ def test_another_schema_version_is_refused_and_untouched(storage_url: str) -> No
     database.close()
     for create in (False, True):
         message = open_error(storage_url, create=create)
-        assert "expected schema version 0002, got 9999: a newer version of stability-sweep wrote this" in message
+        assert "expected schema version 0003, got 9999: a newer version of stability-sweep wrote this" in message
     with pytest.raises(StorageError, match="a newer version of stability-sweep wrote this database"):
         Database.upgrade(storage_url)
 
@@ -87,7 +87,14 @@ def make_version_1(url: str) -> None:
     Database.open(url, create=True).close()
     engine = create_engine(parse_url(url))
     with engine.begin() as connection:
-        for name in ("stability_telemetry", "stability_autopsies", "stability_results", "stability_definitions"):
+        for name in (
+            "stability_telemetry",
+            "stability_autopsies",
+            "stability_workers",
+            "stability_claims",
+            "stability_results",
+            "stability_definitions",
+        ):
             connection.execute(text(f"DROP TABLE {name}"))
         connection.execute(text(f"DELETE FROM {VERSION_TABLE}"))
         command.upgrade(migrations._config(connection), "0001")
@@ -121,10 +128,10 @@ def test_an_older_database_is_upgraded_when_asked_and_never_silently(storage_url
     make_version_1(storage_url)
     for create in (False, True):
         message = open_error(storage_url, create=create)
-        assert "expected schema version 0002, got 0001: an older version of stability-sweep wrote this" in message
+        assert "expected schema version 0003, got 0001: an older version of stability-sweep wrote this" in message
         assert "stability-sweep db upgrade" in message
-    assert Database.upgrade(storage_url) == ("0001", "0002")
-    assert Database.upgrade(storage_url) == ("0002", "0002")
+    assert Database.upgrade(storage_url) == ("0001", "0003")
+    assert Database.upgrade(storage_url) == ("0003", "0003")
     database = Database.open(storage_url)
     repository = Repository(database)
     (stored,) = repository.results(repository.get_study("old"))

@@ -17,7 +17,7 @@ from stability_sweep.autopsy import Autopsy, ProbedTensor
 from stability_sweep.errors import StudyError
 from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Repository, StoredStudy
-from stability_sweep.storage.repository import WORKER_ATTRIBUTE
+from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.schema import decode_number, encode_number
 from stability_sweep.telemetry import SIGNALS, Telemetry
 from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
@@ -119,7 +119,8 @@ def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> 
         anywhere.trial(study, 0)
     save(anywhere, study, make_result())
     running = ask(anywhere, study)
-    running.set_user_attr(WORKER_ATTRIBUTE, "host:17")
+    fleet = Fleet(anywhere.database, study)
+    fleet.claim(running._trial_id, fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30))
     assert anywhere.trial(study, 0).finished().result == make_result()
     with pytest.raises(StudyError, match="trial 1 has no outcome yet: it is running on host:17"):
         anywhere.trial(study, 1).finished()
@@ -147,30 +148,17 @@ def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
         anywhere.save_result(study, frozen, make_result(outcome), PROVENANCE)
         loaded.tell(trial, state=TrialState.FAIL)
     running = loaded.ask()
-    running.set_user_attr(WORKER_ATTRIBUTE, "host:17")
+    fleet = Fleet(anywhere.database, study)
+    worker = fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30)
+    fleet.claim(running._trial_id, worker)
+    fleet.beat(worker, running._trial_id)
     loaded.enqueue_trial({})
     summary = anywhere.summary(study)
     assert summary.outcomes == {"stable": 2, "stalled": 0, "exploded": 0, "diverged": 1, "failed": 0}
     assert (summary.finished, summary.running, summary.waiting, summary.budget) == (3, 1, 1, 4)
-    assert summary.workers == [{"worker": "host:17", "trial": 3}]
-
-
-def test_never_more_trials_are_granted_than_the_budget(anywhere: Repository, storage_url: str) -> None:
-    study = anywhere.create_study(make_definition(budget={"trials": 25}), "digits")
-    granted: list[int] = []
-
-    def work() -> None:
-        database = Database.open(storage_url)
-        own = Repository(database)
-        while places := own.grant_trials(study, 3):
-            granted.extend(places)
-        database.close()
-
-    at_once(work)
-    assert sorted(granted) == list(range(25))
-    assert anywhere.all_granted(study)
-    raised = anywhere.set_budget(study, 27)
-    assert anywhere.grant_trials(raised, 3) == range(25, 27)
+    (status,) = summary.workers
+    assert (status.host, status.process_id, status.device, status.trial, status.alive) == ("host", 17, "cpu", 3, True)
+    assert 0 <= status.last_seen_seconds < 10
 
 
 def test_two_processes_that_create_one_study_get_the_same(anywhere: Repository, storage_url: str) -> None:

@@ -1,0 +1,6 @@
+"""Those of Optuna's tables and columns that our statements join with; Optuna owns them."""
+
+from sqlalchemy import column, table
+
+studies = table("studies", column("study_id"), column("study_name"))
+trials = table("trials", column("trial_id"), column("study_id"), column("number"), column("state"))

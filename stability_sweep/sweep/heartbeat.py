@@ -1,0 +1,53 @@
+"""A worker's sign of life, from a thread of its own: a long step must not look like death."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+from types import TracebackType
+
+from stability_sweep.environment import HEARTBEAT_VARIABLE
+from stability_sweep.errors import StorageError
+from stability_sweep.storage.fleet import Fleet
+
+logger = logging.getLogger(__name__)
+
+HEARTBEAT_SECONDS = 10.0
+GRACE_BEATS = 3
+"""A worker is dead when so many heartbeats in a row are missing."""
+
+
+def heartbeat_seconds() -> float:
+    """Time between two heartbeats: 10 s, or what the environment says."""
+    return float(os.environ.get(HEARTBEAT_VARIABLE, HEARTBEAT_SECONDS))
+
+
+class Heartbeat:
+    """Beats while it is entered."""
+
+    def __init__(self, fleet: Fleet, worker_id: str, interval_seconds: float) -> None:
+        self._fleet = fleet
+        self._worker_id = worker_id
+        self._interval_seconds = interval_seconds
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
+        self.trial_id: int | None = None
+        """What the worker runs; told with the next beat."""
+
+    def __enter__(self) -> Heartbeat:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._end.set()
+        self._thread.join(timeout=self._interval_seconds)
+
+    def _run(self) -> None:
+        while not self._end.wait(self._interval_seconds):
+            try:
+                self._fleet.beat(self._worker_id, self.trial_id)
+            except StorageError as error:  # the worker goes on; others may take its trial if this lasts
+                logger.debug("no heartbeat: %s", error)

@@ -1,0 +1,141 @@
+"""Real worker processes for the fault drills. They come from a server that has imported torch once."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import resource
+import signal
+import time
+from collections import Counter
+from collections.abc import Callable
+from multiprocessing.context import ForkServerContext, ForkServerProcess
+from typing import Any
+
+import optuna
+from optuna.trial import TrialState
+from sqlalchemy import func, select
+
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
+from stability_sweep.storage import Database, Repository
+from stability_sweep.storage.schema import ClaimRow
+from tests.conftest import make_definition
+
+HEARTBEAT_SECONDS = 0.5
+GRACE_SECONDS = 3 * HEARTBEAT_SECONDS
+
+
+def context() -> ForkServerContext:
+    """Where the processes come from."""
+    found = multiprocessing.get_context("forkserver")
+    found.set_forkserver_preload(["tests.sweep.faults", "stability_sweep.sweep", "stability_sweep.training"])
+    return found
+
+
+def drill_definition(trials: int, **overrides: Any) -> StudyDefinition:
+    """Trials of a few hundredths of a second."""
+    return make_definition(budget={"trials": trials}, data={
+        "dataset": "digits", "training_images": 64, "validation_images": 8,
+    }, search_space={"learning_rate": {"low": 1e-5, "high": 1e-3, "log": True}, "batch_size": 16},
+        **overrides)  # fmt: skip
+
+
+def work(url: str, spool: str, seconds_per_trial: float = 0.0, clock_off: float = 0.0, no_disk: bool = False) -> None:
+    """What a worker process does; `seconds_per_trial` makes its trials longer, `clock_off` sets its clock wrong."""
+    import torch
+
+    from stability_sweep.data.images import load_images
+    from stability_sweep.sweep import StopRequest, Worker
+    from stability_sweep.sweep import worker as worker_module
+    from stability_sweep.training import train
+
+    torch.set_num_threads(1)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
+    os.environ.update({HEARTBEAT_VARIABLE: str(HEARTBEAT_SECONDS), SPOOL_VARIABLE: spool})
+    if no_disk:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    if clock_off:
+        real_time = time.time
+        time.time = lambda: real_time() + clock_off
+    if seconds_per_trial:
+
+        def slow_train(*arguments: Any, **options: Any) -> Any:
+            run = train(*arguments, **options)
+            time.sleep(seconds_per_trial)
+            return run
+
+        worker_module.train = slow_train  # type: ignore[attr-defined]
+    repository = Repository(Database.open(url))
+    study = repository.get_study("small")
+    images = load_images(study.effective_definition.data, None, torch.device("cpu"))
+    stop = StopRequest()
+    with stop.on_signals():
+        Worker(repository, study, images, stop).run()
+
+
+class Crew:
+    """Some worker processes of one study; those that are killed are replaced."""
+
+    def __init__(self, url: str, spool: str, **options: Any) -> None:
+        self._arguments = (url, spool)
+        self._options = options
+        self._context = context()
+        self.processes: list[ForkServerProcess] = []
+
+    def start(self, count: int, **options: Any) -> None:
+        for _ in range(count):
+            process = self._context.Process(target=work, args=self._arguments, kwargs={**self._options, **options})
+            process.start()
+            self.processes.append(process)
+
+    def kill_one(self, generator: random.Random) -> bool:
+        """kill -9 one of those that live, and start another; false if none lives."""
+        alive = [process for process in self.processes if process.is_alive()]
+        if not alive:
+            return False
+        victim = generator.choice(alive)
+        assert victim.pid is not None
+        os.kill(victim.pid, signal.SIGKILL)
+        victim.join()
+        self.start(1)
+        return True
+
+    def wait(self, seconds: float) -> None:
+        """Until all have ended."""
+        deadline = time.monotonic() + seconds
+        for process in self.processes:
+            process.join(max(0.0, deadline - time.monotonic()))
+            assert not process.is_alive(), "a worker still runs"
+
+    def end(self) -> None:
+        for process in self.processes:
+            process.kill()
+            process.join()
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> float:
+    """Wait, and return how long it took."""
+    started = time.monotonic()
+    while not condition():
+        assert time.monotonic() - started < seconds, "it never happened"
+        time.sleep(0.05)
+    return time.monotonic() - started
+
+
+def check_nothing_lost_and_nothing_twice(repository: Repository, budget: int) -> Counter[int]:
+    """Exactly the budget's outcomes, none running, every pair of point and seed once; returns attempts by count."""
+    study = repository.get_study("small")
+    trials = repository.database.optuna_storage.get_all_trials(study.study_id)
+    results = repository.results(study)
+    assert len(results) == budget
+    assert len(trials) == budget
+    assert all(trial.state.is_finished() for trial in trials)
+    assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
+    pairs = {(tuple(trial.params.items()), stored.result.seed) for trial, stored in zip(trials, results, strict=True)}
+    assert len(pairs) == budget
+    with repository.database.session() as session:
+        rows = session.execute(select(ClaimRow.attempts, func.count()).group_by(ClaimRow.attempts)).all()
+    return Counter({int(attempts): int(count) for attempts, count in rows})

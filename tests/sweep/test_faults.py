@@ -1,0 +1,222 @@
+"""Fault drills: real processes, really killed, on real servers."""
+
+from __future__ import annotations
+
+import glob
+import os
+import random
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from optuna.trial import TrialState
+
+from stability_sweep.outcome import Outcome
+from stability_sweep.storage import Database, Repository
+from stability_sweep.storage.fleet import Fleet
+from tests.conftest import unavailable
+from tests.sweep.faults import (
+    GRACE_SECONDS,
+    Crew,
+    check_nothing_lost_and_nothing_twice,
+    context,
+    drill_definition,
+    wait_until,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture
+def shared(storage_url: str) -> Iterator[Repository]:
+    database = Database.open(storage_url, create=True)
+    yield Repository(database)
+    database.close()
+
+
+@pytest.fixture
+def spool(tmp_path: Path) -> str:
+    return str(tmp_path / "spool")
+
+
+class Server:
+    """An own PostgreSQL that can be stopped and started."""
+
+    def __init__(self, folder: Path, binaries: Path) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self._data = folder / "data"
+        self._binaries = binaries
+        shutil.chown(folder, "postgres")
+        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync")
+        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
+
+    def start(self) -> None:
+        options = f"-p {self._port} -c unix_socket_directories={self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-o", options, "-l", str(self._data / "log"), "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+
+    def _run(self, program: str, *arguments: str) -> None:
+        command = [str(self._binaries / program), *arguments]
+        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
+            command = ["runuser", "-u", "postgres", "--", *command]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
+
+
+@pytest.fixture
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
+    if not found:
+        unavailable("no PostgreSQL to start an own server with")
+    folder = Path(tmp_path_factory.mktemp("postgresql"))
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(parent.stat().st_mode | 0o011)  # the user postgres must get through
+    own = Server(folder, Path(found[-1]).parent)
+    own.start()
+    yield own
+    own.stop()
+
+
+def test_ten_killed_workers_lose_no_trial_and_double_none(shared: Repository, storage_url: str, spool: str) -> None:
+    budget = 120
+    shared.create_study(drill_definition(budget), "digits")
+    study = shared.get_study("small")
+    crew = Crew(storage_url, spool, seconds_per_trial=0.05)
+    generator = random.Random(0)
+    kills = 0
+    try:
+        crew.start(4)
+        while kills < 10:
+            before = shared.summary(study).finished
+            wait_until(lambda before=before: shared.summary(study).finished > before + 2, 60)  # type: ignore[misc]
+            time.sleep(generator.uniform(0, 0.2))
+            kills += crew.kill_one(generator)
+        crew.wait(120)
+    finally:
+        crew.end()
+    attempts = check_nothing_lost_and_nothing_twice(shared, budget)
+    assert sum(attempts.values()) == budget
+    assert 1 <= sum(count for times, count in attempts.items() if times > 1) <= 10
+
+
+def test_a_stopped_server_loses_nothing(server: Server, spool: str) -> None:
+    """20 s without a database, a disk that takes nothing, and a worker killed in that time."""
+    database = Database.open(server.url, create=True)
+    repository = Repository(database)
+    budget = 60
+    repository.create_study(drill_definition(budget), "digits")
+    study = repository.get_study("small")
+    crew = Crew(server.url, spool, seconds_per_trial=0.3)
+    try:
+        crew.start(3)
+        crew.start(1, no_disk=True)
+        wait_until(lambda: repository.summary(study).finished >= 8, 60)
+        server.stop()
+        stopped = time.monotonic()
+        wait_until(lambda: len(list(Path(spool).rglob("*.json"))) >= 3, 10)  # they went on, and kept their results
+        victim = crew.processes[0]
+        victim.kill()
+        victim.join()
+        time.sleep(max(0.0, 20 - (time.monotonic() - stopped)))
+        server.start()
+        crew.start(1)
+        crew.wait(120)
+    finally:
+        crew.end()
+    attempts = check_nothing_lost_and_nothing_twice(repository, budget)
+    assert list(Path(spool).rglob("*.json")) == []
+    assert attempts[1] >= budget - 4
+    database.close()
+
+
+def test_a_dead_workers_trial_runs_again_within_twice_the_grace(
+    shared: Repository, storage_url: str, spool: str
+) -> None:
+    shared.create_study(drill_definition(2), "digits")
+    study = shared.get_study("small")
+    crew = Crew(storage_url, spool, seconds_per_trial=3600.0)
+    try:
+        crew.start(1)
+        fleet = Fleet(shared.database, study)
+        wait_until(lambda: any(worker.trial == 0 for worker in fleet.workers()), 30)
+        crew.processes[0].kill()
+        killed = time.monotonic()
+        crew.start(1, seconds_per_trial=0.0)
+        wait_until(lambda: shared.summary(study).finished == 2, 30)
+        start_of_a_process = 5.0
+        assert time.monotonic() - killed < 2 * GRACE_SECONDS + start_of_a_process
+        (dead,) = [worker for worker in shared.summary(study).workers if not worker.alive]
+        assert dead.trial == 0
+    finally:
+        crew.end()
+    assert check_nothing_lost_and_nothing_twice(shared, 2) == {1: 1, 2: 1}
+
+
+def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
+    shared: Repository, storage_url: str, spool: str
+) -> None:
+    shared.create_study(drill_definition(1), "digits")
+    study = shared.get_study("small")
+    crew = Crew(storage_url, spool, seconds_per_trial=3600.0)
+    fleet = Fleet(shared.database, study)
+    try:
+        for attempt in range(3):
+            crew.start(1)
+            victim = crew.processes[attempt]
+            wait_until(lambda pid=victim.pid: (pid, 0) in running(fleet), 30)  # type: ignore[misc]
+            victim.kill()
+            victim.join()
+        crew.start(1)
+        crew.wait(60)
+    finally:
+        crew.end()
+    (stored,) = shared.results(study)
+    assert stored.result.outcome is Outcome.FAILED
+    assert stored.result.failure is not None
+    assert stored.result.failure.startswith("its worker died in each of 3 attempts, the last one on ")
+    (trial,) = shared.database.optuna_storage.get_all_trials(study.study_id)
+    assert trial.state is TrialState.FAIL
+
+
+def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, storage_url: str, spool: str) -> None:
+    shared.create_study(drill_definition(16), "digits")
+    crew = Crew(storage_url, spool, seconds_per_trial=0.6)
+    try:
+        crew.start(1)
+        crew.start(1, clock_off=3600.0)
+        crew.start(1, clock_off=-3600.0)
+        crew.wait(60)
+    finally:
+        crew.end()
+    assert check_nothing_lost_and_nothing_twice(shared, 16) == {1: 16}
+
+
+def running(fleet: Fleet) -> set[tuple[int, int | None]]:
+    """Process and trial of every worker."""
+    return {(worker.process_id, worker.trial) for worker in fleet.workers()}
+
+
+def create(url: str) -> None:
+    database = Database.open(url, create=True)
+    Repository(database).create_study(drill_definition(3), "digits")
+    database.close()
+
+
+def test_eight_processes_that_create_one_new_study_make_one(storage_url: str) -> None:
+    processes = [context().Process(target=create, args=(storage_url,)) for _ in range(8)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(60)
+    assert [process.exitcode for process in processes] == [0] * 8
+    database = Database.open(storage_url)
+    assert Repository(database).study_names() == ["small"]
+    assert len(database.optuna_storage.get_all_studies()) == 1
+    database.close()
