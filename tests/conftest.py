@@ -191,8 +191,7 @@ def finished_study(repository: Repository) -> StudyBuilder:
         for _ in range(trials):
             trial = study.ask()
             result = judge(suggest_point(trial, definition))
-            frozen = storage.get_trial(trial._trial_id)
-            repository.save_result(stored, frozen, result, PROVENANCE)
+            repository.save_result(stored, trial._trial_id, trial.number, result, PROVENANCE)
             tell(study, trial, result)
             assert storage.get_trial(trial._trial_id).state in (
                 TrialState.COMPLETE,

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, String, and_, case, cast, func, or_, select, update
+from sqlalchemy import String, case, cast, func, or_, select, update
 
 from stability_sweep.storage.clock import database_seconds
 from stability_sweep.storage.database import Database
@@ -23,14 +23,19 @@ _state = cast(trials.c.state, String(20))
 
 
 @dataclass(frozen=True)
-class LostTrial:
-    """A running trial whose worker is dead or gone."""
+class OpenTrial:
+    """A trial without an outcome."""
 
     trial_id: int
-    worker_id: str
+    waits: bool
+    """In the queue; otherwise it is marked as running."""
+    worker_id: str | None
+    """Who claims it. None: it was given back, or its creator is just about to claim it, or died before that."""
     worker: str
-    """Host and process, for messages."""
+    """Host and process of that worker, for messages."""
     attempts: int
+    is_lost: bool
+    """Whether the worker that claims it is dead or said goodbye."""
 
 
 class Fleet:
@@ -96,6 +101,30 @@ class Fleet:
 
     # -- claims ------------------------------------------------------------------------------------------------------
 
+    def open_trials(self) -> list[OpenTrial]:
+        """Every trial that runs or waits, with its claim, in the order of creation."""
+        dead = or_(WorkerRow.ended_at.is_not(None), database_seconds() - WorkerRow.last_seen > WorkerRow.grace_seconds)
+        with self._database.session() as session:
+            rows = session.execute(
+                select(
+                    trials.c.trial_id,
+                    _state,
+                    ClaimRow.worker_id,
+                    ClaimRow.attempts,
+                    WorkerRow.host,
+                    WorkerRow.process_id,
+                    case((dead, 1), else_=0),
+                )
+                .outerjoin(ClaimRow, ClaimRow.trial_id == trials.c.trial_id)
+                .outerjoin(WorkerRow, WorkerRow.worker_id == ClaimRow.worker_id)
+                .where(trials.c.study_id == self._study_id, _state.in_(("RUNNING", "WAITING")))
+                .order_by(trials.c.trial_id)
+            ).all()
+            return [
+                OpenTrial(trial_id, state == "WAITING", worker_id, f"{host}:{process_id}", attempts or 0, bool(is_dead))
+                for trial_id, state, worker_id, attempts, host, process_id, is_dead in rows
+            ]
+
     def claim(self, trial_id: int, worker_id: str) -> None:
         """Enter the worker as the one that runs a trial which nobody else may run now."""
         with self._database.session() as session:
@@ -113,47 +142,7 @@ class Fleet:
             if row is not None:
                 row.worker_id, row.attempts = None, row.attempts - 1
 
-    def claimed_by(self, worker_id: str) -> list[int]:
-        """Running trials that a worker claims."""
-        with self._database.session() as session:
-            return list(
-                session.scalars(
-                    select(ClaimRow.trial_id)
-                    .join(trials, trials.c.trial_id == ClaimRow.trial_id)
-                    .where(ClaimRow.worker_id == worker_id, *self._running())
-                    .order_by(ClaimRow.trial_id)
-                )
-            )
-
-    def unclaimed(self) -> list[int]:
-        """Running trials that nobody claims: just being created, or left by a worker that died while creating them."""
-        with self._database.session() as session:
-            return list(
-                session.scalars(
-                    select(trials.c.trial_id)
-                    .outerjoin(ClaimRow, ClaimRow.trial_id == trials.c.trial_id)
-                    .where(ClaimRow.worker_id.is_(None), *self._running())
-                    .order_by(trials.c.trial_id)
-                )
-            )
-
-    def lost(self) -> list[LostTrial]:
-        """Running trials of workers that are dead or said goodbye."""
-        dead = or_(WorkerRow.ended_at.is_not(None), database_seconds() - WorkerRow.last_seen > WorkerRow.grace_seconds)
-        with self._database.session() as session:
-            rows = session.execute(
-                select(ClaimRow, WorkerRow)
-                .join(trials, trials.c.trial_id == ClaimRow.trial_id)
-                .join(WorkerRow, WorkerRow.worker_id == ClaimRow.worker_id)
-                .where(dead, *self._running())
-                .order_by(ClaimRow.trial_id)
-            ).all()
-            return [
-                LostTrial(claim.trial_id, worker.worker_id, f"{worker.host}:{worker.process_id}", claim.attempts)
-                for claim, worker in rows
-            ]
-
-    def take_over(self, lost: LostTrial, worker_id: str) -> bool:
+    def take_over(self, lost: OpenTrial, worker_id: str) -> bool:
         """Claim a lost trial; false if another worker was quicker."""
         with self._database.session() as session:
             changed = session.execute(
@@ -162,9 +151,6 @@ class Fleet:
                 .values(worker_id=worker_id, attempts=ClaimRow.attempts + 1)
             )
             return bool(changed.rowcount)  # type: ignore[attr-defined]
-
-    def _running(self) -> tuple[ColumnElement[bool], ...]:
-        return (trials.c.study_id == self._study_id, _state == "RUNNING")
 
     # -- budget ------------------------------------------------------------------------------------------------------
 
@@ -176,15 +162,27 @@ class Fleet:
 
     def has_room(self) -> bool:
         """Whether the budget allows another trial: those with an outcome, that run or that wait take it up."""
-        pending = case((and_(ResultRow.trial_id.is_(None), _state.not_in(("RUNNING", "WAITING"))), 0), else_=1)
+        finished = (
+            select(func.count())
+            .select_from(ResultRow)
+            .join(trials, trials.c.trial_id == ResultRow.trial_id)
+            .where(trials.c.study_id == self._study_id)
+        )
+        pending = (
+            select(func.count())
+            .select_from(trials.outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id))
+            .where(
+                trials.c.study_id == self._study_id,
+                _state.in_(("RUNNING", "WAITING")),
+                ResultRow.trial_id.is_(None),
+            )
+        )
+        used = finished.scalar_subquery() + pending.scalar_subquery()
         with self._database.session() as session:
-            used, budget = session.execute(
-                select(
-                    select(func.coalesce(func.sum(pending), 0))
-                    .select_from(trials.outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id))
-                    .where(trials.c.study_id == self._study_id)
-                    .scalar_subquery(),
-                    DefinitionRow.budget_trials,
-                ).where(DefinitionRow.study_id == self._study_id)
-            ).one()
-            return int(used) < int(budget)
+            return bool(
+                session.scalar(
+                    select(case((used < DefinitionRow.budget_trials, 1), else_=0)).where(
+                        DefinitionRow.study_id == self._study_id
+                    )
+                )
+            )

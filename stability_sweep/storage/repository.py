@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import optuna
 from optuna.study import StudyDirection
 from sqlalchemy import String, case, cast, delete, func, literal, select, update
 from sqlalchemy.exc import IntegrityError
@@ -155,41 +154,30 @@ class Repository:
     def save_result(
         self,
         study: StoredStudy,
-        trial: optuna.trial.FrozenTrial,
+        trial_id: int,
+        number: int,
         result: TrialResult,
         provenance: Provenance,
         *,
-        telemetry: Telemetry | None = None,
-        autopsy: Autopsy | None = None,
+        telemetry: bytes | None = None,
+        autopsy: bytes | None = None,
     ) -> None:
         """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same.
 
-        Telemetry and autopsy are stored with it, in one transaction. A trial has one result: if it has one already
-        (it was delivered twice, or a worker that was taken for dead finished it), nothing changes.
+        Telemetry and autopsy (their stored forms) go with it, in one transaction. A trial has one result: if it has
+        one already (it was delivered twice, or a worker that was taken for dead finished it), nothing changes.
         """
         try:
-            self._insert_result(study, trial, result, provenance, telemetry, autopsy)
+            with self.database.session() as session:
+                session.add(result_row(study.study_id, trial_id, number, result, provenance))
+                session.flush()
+                if telemetry is not None:
+                    session.merge(TelemetryRow(trial_id=trial_id, content=telemetry))
+                if autopsy is not None:
+                    session.merge(AutopsyRow(trial_id=trial_id, content=autopsy))
         except StorageError as error:
             if not isinstance(error.__cause__, IntegrityError):
-                raise  # otherwise another worker was quicker by an instant
-
-    def _insert_result(
-        self,
-        study: StoredStudy,
-        trial: optuna.trial.FrozenTrial,
-        result: TrialResult,
-        provenance: Provenance,
-        telemetry: Telemetry | None,
-        autopsy: Autopsy | None,
-    ) -> None:
-        with self.database.session() as session:
-            if session.get(ResultRow, trial._trial_id) is not None:
-                return
-            session.add(result_row(study.study_id, trial._trial_id, trial.number, result, provenance))
-            if telemetry is not None and len(telemetry.steps):
-                session.merge(TelemetryRow(trial_id=trial._trial_id, content=telemetry.to_bytes()))
-            if autopsy is not None:
-                session.merge(AutopsyRow(trial_id=trial._trial_id, content=autopsy.to_bytes()))
+                raise
 
     def save_telemetry(self, trial_id: int, telemetry: Telemetry) -> None:
         """Keep what an interrupted trial has measured; its next run replaces it."""

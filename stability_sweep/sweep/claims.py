@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 import time
+from typing import Any
 
 import optuna
 from optuna.trial import TrialState
@@ -15,8 +16,9 @@ from optuna.trial import TrialState
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling import assign_grid_point, suggest_point
+from stability_sweep.search_space import Point
 from stability_sweep.storage import Provenance, Repository, StoredStudy
-from stability_sweep.storage.fleet import Fleet, LostTrial
+from stability_sweep.storage.fleet import Fleet, OpenTrial
 from stability_sweep.sweep.objective import tell
 from stability_sweep.training import trial_seed
 
@@ -50,11 +52,32 @@ class Claims:
         self._provenance = provenance
         self._grace_seconds = grace_seconds
         self._unclaimed_since: dict[int, float] = {}
+        self.point: Point = {}
+        """The point of the trial that was handed out last."""
 
     def next_trial(self) -> optuna.Trial | None:
         """The next trial to run, with its point; None if there is nothing to do now (others may still run)."""
-        trial_id = self._own() or self._lost() or self._unclaimed() or self._waiting() or self._new()
-        return None if trial_id is None else self._with_point(trial_id)
+        trial_id = self._open_trial(self._fleet.open_trials())
+        if trial_id is not None:
+            return self._with_point(trial_id)
+        trial_id = self._new()
+        return None if trial_id is None else self._with_point(trial_id, is_new=True)
+
+    def _open_trial(self, trials: list[OpenTrial]) -> int | None:
+        """One that this worker claims already (an attempt that broke off), that was lost, or that waits."""
+        self._watch_unclaimed(trials)
+        for trial in trials:
+            if trial.waits:
+                taken = self._take_waiting(trial)
+            elif trial.worker_id == self._worker_id:
+                taken = True
+            elif trial.worker_id is None:
+                taken = self._take_unclaimed(trial)
+            else:
+                taken = trial.is_lost and self._take_lost(trial)
+            if taken:
+                return trial.trial_id
+        return None
 
     def is_finished(self) -> bool:
         """Whether the budget is used up and every trial has an outcome."""
@@ -66,24 +89,18 @@ class Claims:
         self._fleet.release(trial_id)
         self._storage.set_trial_state_values(trial_id, TrialState.WAITING)
 
-    def _own(self) -> int | None:
-        """A trial that was claimed in an attempt that broke off."""
-        return next(iter(self._fleet.claimed_by(self._worker_id)), None)
+    def _take_lost(self, lost: OpenTrial) -> bool:
+        if not self._fleet.take_over(lost, self._worker_id) or self._is_settled(lost):
+            return False
+        logger.warning("worker %s is dead; its trial %d runs again", lost.worker, self._number(lost.trial_id))
+        return True
 
-    def _lost(self) -> int | None:
-        for lost in self._fleet.lost():
-            if self._fleet.take_over(lost, self._worker_id) and not self._is_settled(lost):
-                logger.warning("worker %s is dead; its trial %d runs again", lost.worker, self._number(lost.trial_id))
-                return lost.trial_id
-        return None
-
-    def _is_settled(self, lost: LostTrial) -> bool:
+    def _is_settled(self, lost: OpenTrial) -> bool:
         """Whether a lost trial needs no training: its result was stored, or it was begun too often."""
         number = self._number(lost.trial_id)
         stored = self._repository.trial(self._stored, number).stored
-        trial = optuna.Trial(self._study, lost.trial_id)
         if stored is not None:
-            tell(self._study, trial, stored.result)
+            tell(self._study, lost.trial_id, stored.result)
             return True
         if lost.attempts < MOST_ATTEMPTS:
             return False
@@ -94,38 +111,39 @@ class Claims:
             horizon=self._definition.training.horizon_steps or 1,
             failure=reason,
         )
-        self._repository.save_result(self._stored, self._storage.get_trial(lost.trial_id), result, self._provenance)
-        tell(self._study, trial, result)
+        self._repository.save_result(self._stored, lost.trial_id, number, result, self._provenance)
+        tell(self._study, lost.trial_id, result)
         return True
 
-    def _unclaimed(self) -> int | None:
-        """A running trial that stayed without a claim for as long as the grace: its creator died at that moment."""
+    def _watch_unclaimed(self, trials: list[OpenTrial]) -> None:
+        """Note since when a running trial has no claim, on this process's steady clock."""
         now = time.monotonic()
-        found = self._fleet.unclaimed()
-        self._unclaimed_since = {trial_id: self._unclaimed_since.get(trial_id, now) for trial_id in found}
-        for trial_id, since in self._unclaimed_since.items():
-            if now - since > self._grace_seconds:
-                with self._fleet.budget_lock():
-                    if trial_id in self._fleet.unclaimed():
-                        self._fleet.claim(trial_id, self._worker_id)
-                        return trial_id
-        return None
+        self._unclaimed_since = {
+            trial.trial_id: self._unclaimed_since.get(trial.trial_id, now)
+            for trial in trials
+            if trial.worker_id is None and not trial.waits
+        }
 
-    def _waiting(self) -> int | None:
-        waiting = self._storage.get_all_trials(self._stored.study_id, deepcopy=False, states=(TrialState.WAITING,))
-        if not waiting:
-            return None
+    def _take_unclaimed(self, trial: OpenTrial) -> bool:
+        """Take one that had no claim for as long as the grace: its creator died at that very moment."""
+        if time.monotonic() - self._unclaimed_since[trial.trial_id] <= self._grace_seconds:
+            return False
+        with self._fleet.budget_lock():
+            again = [other for other in self._fleet.open_trials() if other.trial_id == trial.trial_id]
+            if not again or again[0].worker_id is not None or again[0].waits:
+                return False
+            self._fleet.claim(trial.trial_id, self._worker_id)
+            return True
+
+    def _take_waiting(self, trial: OpenTrial) -> bool:
         # Under the lock, since on SQLite Optuna itself may give one waiting trial to two workers.
         with self._fleet.budget_lock():
-            for frozen in waiting:
-                if self._storage.set_trial_state_values(frozen._trial_id, TrialState.RUNNING):
-                    self._fleet.claim(frozen._trial_id, self._worker_id)
-                    return frozen._trial_id
-        return None
+            if not self._storage.set_trial_state_values(trial.trial_id, TrialState.RUNNING):
+                return False
+            self._fleet.claim(trial.trial_id, self._worker_id)
+            return True
 
     def _new(self) -> int | None:
-        if not self._fleet.has_room():
-            return None
         with self._fleet.budget_lock():
             if not self._fleet.has_room():
                 return None
@@ -133,26 +151,33 @@ class Claims:
             self._fleet.claim(trial_id, self._worker_id)
         return trial_id
 
-    def _with_point(self, trial_id: int) -> optuna.Trial | None:
+    def _with_point(self, trial_id: int, *, is_new: bool = False) -> optuna.Trial | None:
         """The trial with its point: the stored one, that of the trial it repeats, or a new one.
 
         None if the trial that it repeats has no point yet; then it is given back.
         """
         dimensions, repeats = len(self._definition.search_space), self._definition.budget.repeats
-        frozen = self._storage.get_trial(trial_id)
-        leader = frozen.number - frozen.number % repeats
-        if len(frozen.params) < dimensions and leader != frozen.number:
+        number = self._number(trial_id)
+        leader = number - number % repeats
+        # Reading trials takes as many statements as running one: a new one is known to have nothing yet.
+        params = {} if is_new else self._params(number)
+        if len(params) < dimensions and leader != number:
             of_leader = self._storage.get_trial(self._trial_id(leader))
             if len(of_leader.params) == dimensions:
                 self._storage.set_trial_system_attr(trial_id, "fixed_params", of_leader.params)
             elif not of_leader.state.is_finished():
                 self.give_back(trial_id)
                 return None
-        elif not frozen.params and self._definition.sampler.name == "grid":
-            assign_grid_point(self._storage, trial_id, self._definition, frozen.number // repeats)
+        elif not params and self._definition.sampler.name == "grid":
+            assign_grid_point(self._storage, trial_id, self._definition, number // repeats)
         trial = optuna.Trial(self._study, trial_id)  # the sampler looks at it here
-        suggest_point(trial, self._definition)
+        self.point = suggest_point(trial, self._definition)
         return trial
+
+    def _params(self, number: int) -> dict[str, Any]:
+        # Not `get_trial`: Optuna's cache must hear of every trial that it is asked to write to.
+        everything = self._storage.get_all_trials(self._stored.study_id, deepcopy=False)
+        return dict(everything[number].params)
 
     def _number(self, trial_id: int) -> int:
         return self._storage.get_trial_number_from_id(trial_id)

@@ -16,27 +16,35 @@ DIVERGED_CONSTRAINT = "diverged"
 """Optuna constraint of a trial: above zero (violated) if it diverged. Samplers that ignore pruned trials read it."""
 
 
-def tell(study: optuna.Study, trial: optuna.Trial, result: TrialResult) -> None:
+def tell(study: optuna.Study, trial: optuna.Trial | int, result: TrialResult) -> None:
     """Finish the Optuna trial.
 
     Stable, stalled and exploded trials are COMPLETE with their validation loss; a diverged one is PRUNED after a last
-    report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it). A trial that
-    Optuna knows to be finished is left as it is, so that this may be repeated.
+    report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it). All but the
+    failed ones have a constraint that the diverged ones violate.
+
+    Args:
+        study: the trial's study.
+        trial: the trial; or its id, if it may have been told before: then a finished one is left as it is.
+        result: what came of it.
     """
-    if study._storage.get_trial(trial._trial_id).state.is_finished():
-        return
+    if isinstance(trial, int):
+        if study._storage.get_trial(trial).state.is_finished():
+            return
+        trial = optuna.Trial(study, trial)
+    # Not `study.tell`, which reads the whole trial again: here its state is known.
+    finish = study._storage.set_trial_state_values
     if result.outcome is Outcome.FAILED:
-        study.tell(trial, state=TrialState.FAIL)
+        finish(trial._trial_id, TrialState.FAIL)
         return
     with _without_repeated_warnings():
         trial.set_constraint(DIVERGED_CONSTRAINT, float(result.outcome is Outcome.DIVERGED))
-        if result.divergence is not None:
-            not_a_number = result.divergence.signal in (Signal.NAN_LOSS, Signal.NAN_GRADIENT)
-            trial.report(math.nan if not_a_number else math.inf, result.steps)
-            study.tell(trial, state=TrialState.PRUNED)
+        if result.divergence is None:
+            finish(trial._trial_id, TrialState.COMPLETE, [_objective_value(result)])
             return
-        trial.report(_objective_value(result), result.steps)
-        study.tell(trial, _objective_value(result))
+        not_a_number = result.divergence.signal in (Signal.NAN_LOSS, Signal.NAN_GRADIENT)
+        trial.report(math.nan if not_a_number else math.inf, result.steps)
+        finish(trial._trial_id, TrialState.PRUNED)
 
 
 def report_progress(trial: optuna.Trial, loss: float, step: int) -> None:

@@ -29,15 +29,12 @@ class Patience:
         self._url = url
         self._stop = stop
 
-    def __call__(
-        self, what: str, operation: Callable[[], Result], *, on_outage: Callable[[], None] = lambda: None
-    ) -> Result:
+    def __call__(self, what: str, operation: Callable[[], Result]) -> Result:
         """Do it, again and again for up to 15 minutes of outage.
 
         Args:
             what: what is being done, for the message.
             operation: does it, from its beginning every time.
-            on_outage: called once, when the first try has failed.
 
         Raises:
             OutageError: if a stop is requested meanwhile, or the database stays away for longer.
@@ -52,7 +49,6 @@ class Patience:
                     result = operation()
             except OutageError as error:
                 if not failed:
-                    on_outage()
                     logger.warning("%s failed, and is tried again for up to 15 minutes: %s", what, error)
                 failed = True
                 self._stop.wait(pause)

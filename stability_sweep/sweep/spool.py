@@ -12,11 +12,9 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import URL
 
-from stability_sweep.autopsy import Autopsy
 from stability_sweep.environment import SPOOL_VARIABLE
 from stability_sweep.outcome import TrialResult
 from stability_sweep.storage import Provenance
-from stability_sweep.telemetry import Telemetry
 
 logger = logging.getLogger(__name__)
 
@@ -31,18 +29,10 @@ class SpooledResult(BaseModel):
     number: int
     result: TrialResult
     provenance: Provenance
-    telemetry_bytes: bytes
+    telemetry_bytes: bytes | None
+    """`Telemetry.to_bytes`; None for a trial without a step."""
     autopsy_bytes: bytes | None
-
-    @property
-    def telemetry(self) -> Telemetry:
-        """The trial's telemetry."""
-        return Telemetry.from_bytes(self.telemetry_bytes)
-
-    @property
-    def autopsy(self) -> Autopsy | None:
-        """The trial's autopsy."""
-        return None if self.autopsy_bytes is None else Autopsy.from_bytes(self.autopsy_bytes)
+    """`Autopsy.to_bytes`, of a diverged trial."""
 
 
 class Spool:

@@ -15,7 +15,6 @@ from stability_sweep.errors import OutageError, StorageError, WorkerError
 from stability_sweep.models import decoder_class, encoder_class
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling import build_sampler
-from stability_sweep.sampling.points import point_of
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.database import storage_errors
@@ -140,7 +139,7 @@ class Worker:
         return self._finished
 
     def _run_trial(self, trial: optuna.Trial, claims: Claims) -> TrialResult:
-        point = point_of(trial.params, self._definition)
+        point = claims.point
         recorder = TelemetryRecorder()
         try:
             result, autopsy = self._train(trial, point, recorder)
@@ -149,31 +148,49 @@ class Worker:
                 self._repository.save_telemetry(trial._trial_id, recorder.telemetry())
                 claims.give_back(trial._trial_id)
             raise
+        telemetry = recorder.telemetry()
         entry = SpooledResult(
             study=self._stored.name,
             trial_id=trial._trial_id,
             number=trial.number,
             result=result,
             provenance=self._provenance,
-            telemetry_bytes=recorder.telemetry().to_bytes(),
+            telemetry_bytes=telemetry.to_bytes() if len(telemetry.steps) else None,
             autopsy_bytes=None if autopsy is None else autopsy.to_bytes(),
         )
-        self._patiently(
-            f"storing the result of trial {trial.number}",
-            lambda: self._deliver(entry),
-            on_outage=lambda: self._spool.keep(entry),
-        )
-        self._spool.forget(entry)
+        self._store(trial, entry)
         self._observer.trial_finished(trial.number, point, result)
         return result
 
+    def _store(self, trial: optuna.Trial, entry: SpooledResult) -> None:
+        """Store a result, and then tell Optuna; through an outage it is kept in the spool."""
+        what = f"storing the result of trial {entry.number}"
+        try:
+            with storage_errors(self._repository.database.url):
+                self._save(entry)
+                tell(self._study, trial, entry.result)
+        except OutageError:
+            self._spool.keep(entry)
+            self._patiently(what, lambda: self._deliver(entry))
+            self._spool.forget(entry)
+        except optuna.exceptions.UpdateFinishedTrialError:
+            logger.warning("trial %d was finished by another worker, which took this one for dead", entry.number)
+
     def _deliver(self, entry: SpooledResult) -> None:
-        """Store a result, then tell Optuna; what was done before is left as it is."""
-        frozen = self._storage.get_trial(entry.trial_id)
+        """Store a result and tell Optuna; what was done before is left as it is."""
+        self._save(entry)
+        tell(self._study, entry.trial_id, entry.result)
+
+    def _save(self, entry: SpooledResult) -> None:
         self._repository.save_result(
-            self._stored, frozen, entry.result, entry.provenance, telemetry=entry.telemetry, autopsy=entry.autopsy
+            self._stored,
+            entry.trial_id,
+            entry.number,
+            entry.result,
+            entry.provenance,
+            telemetry=entry.telemetry_bytes,
+            autopsy=entry.autopsy_bytes,
         )
-        tell(self._study, optuna.Trial(self._study, entry.trial_id), entry.result)
 
     def _deliver_spool(self) -> None:
         for entry in list(self._spool.entries(self._stored.name)):

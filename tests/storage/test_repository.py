@@ -37,8 +37,7 @@ def ask(repository: Repository, study: StoredStudy) -> optuna.Trial:
 
 def save(repository: Repository, study: StoredStudy, result: TrialResult) -> None:
     trial = ask(repository, study)
-    frozen = repository.database.optuna_storage.get_trial(trial._trial_id)
-    repository.save_result(study, frozen, result, PROVENANCE)
+    repository.save_result(study, trial._trial_id, trial.number, result, PROVENANCE)
 
 
 def at_once(work: Callable[[], None]) -> None:
@@ -90,7 +89,6 @@ def test_every_kind_of_number_survives(anywhere: Repository) -> None:
 def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repository) -> None:
     study = anywhere.create_study(make_definition(), "digits")
     trial = ask(anywhere, study)
-    frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
     extremes = [math.nan, math.inf, -math.inf, 5e-324, 1.7976931348623157e308, -0.0, 0.1]
     generator = np.random.default_rng(0)
     values = generator.choice(extremes, (20_000, len(SIGNALS)))  # more than a MySQL BLOB of the smallest kind holds
@@ -100,7 +98,8 @@ def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repos
     probe = ProbedTensor(name="latent[1]", shape=(16, 2), smallest=5e-324, largest=1.7976931348623157e308, nan=1)
     autopsy = Autopsy(step=3, cause=Cause.EXPLODING_LATENT, origin="latent[1]", largest_finite=3.4e38, trail=(probe,))
     anywhere.save_telemetry(trial._trial_id, Telemetry(telemetry.steps[:3], values[:3]))
-    anywhere.save_result(study, frozen, make_result(), PROVENANCE, telemetry=telemetry, autopsy=autopsy)
+    stored_forms = {"telemetry": telemetry.to_bytes(), "autopsy": autopsy.to_bytes()}
+    anywhere.save_result(study, trial._trial_id, 0, make_result(), PROVENANCE, **stored_forms)
     stored = anywhere.telemetry(trial._trial_id)
     assert stored is not None
     assert stored.same_bits(telemetry)
@@ -131,10 +130,10 @@ def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> 
 def test_saving_a_result_twice_keeps_one_row(anywhere: Repository) -> None:
     study = anywhere.create_study(make_definition(), "digits")
     trial = ask(anywhere, study)
-    frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
-    for _ in range(2):
-        anywhere.save_result(study, frozen, make_result(), PROVENANCE)
-    assert len(anywhere.results(study)) == 1
+    for seed in (1, 2):
+        anywhere.save_result(study, trial._trial_id, trial.number, make_result(seed=seed), PROVENANCE)
+    (stored,) = anywhere.results(study)
+    assert stored.result.seed == 1
 
 
 def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
@@ -144,8 +143,7 @@ def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
     loaded = optuna.load_study(study_name="small", storage=anywhere.database.optuna_storage)
     for outcome in (Outcome.STABLE, Outcome.STABLE, Outcome.DIVERGED):
         trial = loaded.ask()
-        frozen = anywhere.database.optuna_storage.get_trial(trial._trial_id)
-        anywhere.save_result(study, frozen, make_result(outcome), PROVENANCE)
+        anywhere.save_result(study, trial._trial_id, trial.number, make_result(outcome), PROVENANCE)
         loaded.tell(trial, state=TrialState.FAIL)
     running = loaded.ask()
     fleet = Fleet(anywhere.database, study)

@@ -19,6 +19,7 @@ from sqlalchemy import func, select
 
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
+from stability_sweep.errors import OutageError
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.schema import ClaimRow
 from tests.conftest import make_definition
@@ -68,7 +69,12 @@ def work(url: str, spool: str, seconds_per_trial: float = 0.0, clock_off: float 
             return run
 
         worker_module.train = slow_train  # type: ignore[attr-defined]
-    repository = Repository(Database.open(url))
+    while True:
+        try:
+            repository = Repository(Database.open(url))
+            break
+        except OutageError:  # the supervisor of real workers starts them again
+            time.sleep(0.5)
     study = repository.get_study("small")
     images = load_images(study.effective_definition.data, None, torch.device("cpu"))
     stop = StopRequest()
