@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,19 @@ from stability_sweep.cli.options import (
 from stability_sweep.cli.report import write_study_report
 from stability_sweep.definition import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.errors import StabilitySweepError
+
+
+class Launcher(str, Enum):
+    """Who starts worker processes."""
+
+    LOCAL = "local"
+    DASK = "dask"
+
+
+class LauncherError(StabilitySweepError):
+    """Options of the launcher that do not fit together."""
+
 
 MOST_WORKERS_UNASKED = 8
 """Each takes half a gigabyte of memory or more."""
@@ -48,6 +62,13 @@ def run(
     ] = None,
     threads: Threads = None,
     timeout: Timeout = None,
+    launcher: Annotated[Launcher, typer.Option(help="Who starts the workers: this machine, or a dask cluster.")] = (
+        Launcher.LOCAL
+    ),
+    scheduler: Annotated[str | None, typer.Option(help="Address of the dask scheduler: tcp://HOST:8786.")] = None,
+    resources: Annotated[
+        str | None, typer.Option(help="What a worker takes of a dask worker's declared resources: GPU=1,memory=2e9.")
+    ] = None,
 ) -> None:
     """Create a study or resume it, run its trials, and write the report.
 
@@ -58,29 +79,51 @@ def run(
       stability-sweep run studies/rhvae_mnist.toml --storage postgresql://me@db/sweeps --trials 600
     """
     definition = load_definition(file)
+    if (launcher is Launcher.DASK) != (scheduler is not None):
+        raise LauncherError("--launcher dask and --scheduler ADDRESS belong together: give both, or neither")
+    shares = _parse_resources(resources)
     names = [name.strip() for name in (devices or device).split(",")]
     resolved_device, *_ = [resolve_device(name) for name in names]
 
     from stability_sweep.cli.display import watching
     from stability_sweep.data import FALLBACK_NOTICE
-    from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
+    from stability_sweep.sweep import StopRequest, launch_on_dask, launch_workers, prepare_study
 
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.data.dataset:
         typer.echo(f"notice: {FALLBACK_NOTICE}", err=True)
-    workers = workers or max(len(names), _default_workers(resolved_device, repository.summary(study)))
-    threads = set_threads(threads, workers=workers)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
+    options = ["--data-dir", str(data_dir)] if data_dir else []
     with stop.on_signals(), watching(repository.summary(study)) as observer:
-        if workers == 1:
-            _work_here(repository, study, data_dir, resolved_device, stop, observer)
+        if scheduler is not None:
+            options += ["--device", names[0], *(["--threads", str(threads)] if threads else [])]
+            launch_on_dask(
+                scheduler, repository, study, stop, observer, count=workers, options=options, resources=shares
+            )
         else:
-            options = ["--threads", str(threads), *(["--data-dir", str(data_dir)] if data_dir else [])]
-            launch_workers(workers, repository, study, stop, observer, options=options, devices=names)
+            count = workers or max(len(names), _default_workers(resolved_device, repository.summary(study)))
+            threads = set_threads(threads, workers=count)
+            if count == 1:
+                _work_here(repository, study, data_dir, resolved_device, stop, observer)
+            else:
+                options += ["--threads", str(threads)]
+                launch_workers(count, repository, study, stop, observer, options=options, devices=names)
     _tell_end(repository, study, stop)
     if not no_report:
         write_study_report(repository, study, report)
+
+
+def _parse_resources(text: str | None) -> dict[str, float]:
+    """``GPU=0.5,memory=2e9`` as a dictionary."""
+    shares = {}
+    for part in text.split(",") if text else []:
+        name, _, amount = part.partition("=")
+        try:
+            shares[name.strip()] = float(amount)
+        except ValueError:
+            raise LauncherError(f"--resources: expected NAME=NUMBER,..., such as GPU=1, got {text!r}") from None
+    return shares
 
 
 def _default_workers(device: torch.device, summary: StudySummary) -> int:

@@ -59,7 +59,7 @@ def launch_workers(
     Raises:
         WorkerError: if a worker ended with an error; the message shows the end of its log.
     """
-    finished = _FinishedTrials(repository, study)
+    finished = FinishedTrials(repository, study)
     with tempfile.TemporaryDirectory(prefix="stability-sweep-") as folder:
         workers = [
             _WorkerProcess(
@@ -159,7 +159,7 @@ class _WorkerProcess:
             raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {self._log_end()}")
 
 
-class _FinishedTrials:
+class FinishedTrials:
     """Tells an observer about results that were not there before."""
 
     def __init__(self, repository: Repository, study: StoredStudy) -> None:
@@ -169,6 +169,7 @@ class _FinishedTrials:
         self._all_seen_up_to = -1
 
     def tell(self, observer: SweepObserver) -> None:
+        """Tell it about those that are new since the last time."""
         while self._all_seen_up_to + 1 in self._seen:
             self._all_seen_up_to += 1
         for stored in self._repository.results(self._study, after_number=self._all_seen_up_to):
