@@ -118,9 +118,8 @@ def _check(futures: list[Any]) -> None:
     failed = [future for future in futures if future.status == "error"]
     if failed:
         reason = mask(" ".join(str(failed[0].exception()).split()))
-        raise WorkerError(
-            f"{len(failed)} of {len(futures)} workers failed {RETRIES + 1} times, the first with: {reason}"
-        )
+        tries = f"{RETRIES + 1} times" if RETRIES else "once"
+        raise WorkerError(f"{len(failed)} of {len(futures)} workers failed {tries}, the first with: {reason}")
 
 
 def run_worker_process(order: WorkerOrder) -> int:
