@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from sqlalchemy import String, case, cast, func, or_, select, update
+from sqlalchemy import String, case, cast, func, select, update
 
 from stability_sweep.storage.clock import database_seconds
 from stability_sweep.storage.database import Database
@@ -34,8 +34,10 @@ class OpenTrial:
     worker: str
     """Host and process of that worker, for messages."""
     attempts: int
-    is_lost: bool
-    """Whether the worker that claims it is dead or said goodbye."""
+    is_left: bool
+    """Whether the worker that claims it said goodbye."""
+    is_overdue: bool
+    """Whether that worker was not seen for longer than its grace."""
 
 
 class Fleet:
@@ -103,7 +105,7 @@ class Fleet:
 
     def open_trials(self) -> list[OpenTrial]:
         """Every trial that runs or waits, with its claim, in the order of creation."""
-        dead = or_(WorkerRow.ended_at.is_not(None), database_seconds() - WorkerRow.last_seen > WorkerRow.grace_seconds)
+        overdue = database_seconds() - WorkerRow.last_seen > WorkerRow.grace_seconds
         with self._database.session() as session:
             rows = session.execute(
                 select(
@@ -113,7 +115,8 @@ class Fleet:
                     ClaimRow.attempts,
                     WorkerRow.host,
                     WorkerRow.process_id,
-                    case((dead, 1), else_=0),
+                    case((WorkerRow.ended_at.is_not(None) | WorkerRow.worker_id.is_(None), 1), else_=0),
+                    case((overdue, 1), else_=0),
                 )
                 .outerjoin(ClaimRow, ClaimRow.trial_id == trials.c.trial_id)
                 .outerjoin(WorkerRow, WorkerRow.worker_id == ClaimRow.worker_id)
@@ -121,8 +124,16 @@ class Fleet:
                 .order_by(trials.c.trial_id)
             ).all()
             return [
-                OpenTrial(trial_id, state == "WAITING", worker_id, f"{host}:{process_id}", attempts or 0, bool(is_dead))
-                for trial_id, state, worker_id, attempts, host, process_id, is_dead in rows
+                OpenTrial(
+                    trial_id=trial_id,
+                    waits=state == "WAITING",
+                    worker_id=worker_id,
+                    worker=f"{host}:{process_id}",
+                    attempts=attempts or 0,
+                    is_left=bool(left),
+                    is_overdue=bool(late),
+                )
+                for trial_id, state, worker_id, attempts, host, process_id, left, late in rows
             ]
 
     def claim(self, trial_id: int, worker_id: str) -> None:

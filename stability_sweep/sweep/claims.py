@@ -19,6 +19,7 @@ from stability_sweep.sampling import assign_grid_point, suggest_point
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Provenance, Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet, OpenTrial
+from stability_sweep.sweep.heartbeat import Heartbeat
 from stability_sweep.sweep.objective import tell
 from stability_sweep.training import trial_seed
 
@@ -39,6 +40,7 @@ class Claims:
         fleet: Fleet,
         worker_id: str,
         provenance: Provenance,
+        heartbeat: Heartbeat,
         *,
         grace_seconds: float,
     ) -> None:
@@ -50,6 +52,7 @@ class Claims:
         self._fleet = fleet
         self._worker_id = worker_id
         self._provenance = provenance
+        self._heartbeat = heartbeat
         self._grace_seconds = grace_seconds
         self._unclaimed_since: dict[int, float] = {}
         self.point: Point = {}
@@ -74,7 +77,8 @@ class Claims:
             elif trial.worker_id is None:
                 taken = self._take_unclaimed(trial)
             else:
-                taken = trial.is_lost and self._take_lost(trial)
+                is_lost = trial.is_left or (trial.is_overdue and self._heartbeat.is_steady)
+                taken = is_lost and self._take_lost(trial)
             if taken:
                 return trial.trial_id
         return None

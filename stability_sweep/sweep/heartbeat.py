@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from types import TracebackType
 
 from stability_sweep.environment import HEARTBEAT_VARIABLE
@@ -30,10 +31,21 @@ class Heartbeat:
         self._fleet = fleet
         self._worker_id = worker_id
         self._interval_seconds = interval_seconds
+        self._grace_seconds = GRACE_BEATS * interval_seconds
+        self._steady_since: float | None = time.monotonic()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
         self.trial_id: int | None = None
         """What the worker runs; told with the next beat."""
+
+    @property
+    def is_steady(self) -> bool:
+        """Whether the database has answered for as long as the grace.
+
+        After an outage everybody looks dead until the next beat: before that nobody is to be declared so.
+        """
+        since = self._steady_since
+        return since is not None and time.monotonic() - since >= self._grace_seconds
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -50,4 +62,7 @@ class Heartbeat:
             try:
                 self._fleet.beat(self._worker_id, self.trial_id)
             except StorageError as error:  # the worker goes on; others may take its trial if this lasts
+                self._steady_since = None
                 logger.debug("no heartbeat: %s", error)
+            else:
+                self._steady_since = self._steady_since or time.monotonic()

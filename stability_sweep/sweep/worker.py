@@ -90,6 +90,7 @@ class Worker:
             if self._stop.requested:
                 return 0
             raise
+        heartbeat = Heartbeat(self._fleet, worker_id, interval)
         claims = Claims(
             self._repository,
             self._stored,
@@ -97,9 +98,10 @@ class Worker:
             self._fleet,
             worker_id,
             self._provenance,
+            heartbeat,
             grace_seconds=grace_seconds,
         )
-        with Heartbeat(self._fleet, worker_id, interval) as heartbeat:
+        with heartbeat:
             try:
                 return self._work(claims, heartbeat, poll_seconds=min(interval, LONGEST_POLL_SECONDS))
             except OutageError:

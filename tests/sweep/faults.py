@@ -43,7 +43,14 @@ def drill_definition(trials: int, **overrides: Any) -> StudyDefinition:
         **overrides)  # fmt: skip
 
 
-def work(url: str, spool: str, seconds_per_trial: float = 0.0, clock_off: float = 0.0, no_disk: bool = False) -> None:
+def work(
+    url: str,
+    spool: str,
+    seconds_per_trial: float = 0.0,
+    clock_off: float = 0.0,
+    no_disk: bool = False,
+    heartbeat_seconds: float = HEARTBEAT_SECONDS,
+) -> None:
     """What a worker process does; `seconds_per_trial` makes its trials longer, `clock_off` sets its clock wrong."""
     import torch
 
@@ -54,7 +61,7 @@ def work(url: str, spool: str, seconds_per_trial: float = 0.0, clock_off: float 
 
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    os.environ.update({HEARTBEAT_VARIABLE: str(HEARTBEAT_SECONDS), SPOOL_VARIABLE: spool})
+    os.environ.update({HEARTBEAT_VARIABLE: str(heartbeat_seconds), SPOOL_VARIABLE: spool})
     if no_disk:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -188,7 +188,7 @@ def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
 
 def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, storage_url: str, spool: str) -> None:
     shared.create_study(drill_definition(16), "digits")
-    crew = Crew(storage_url, spool, seconds_per_trial=0.6)
+    crew = Crew(storage_url, spool, seconds_per_trial=0.6, heartbeat_seconds=2.0)
     try:
         crew.start(1)
         crew.start(1, clock_off=3600.0)

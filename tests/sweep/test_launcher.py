@@ -1,13 +1,18 @@
 from __future__ import annotations
 
+import os
+import signal
+import threading
 from collections import Counter
 
 import pytest
 
 from stability_sweep.errors import WorkerError
 from stability_sweep.storage import Repository
+from stability_sweep.storage.fleet import Fleet
 from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
 from tests.conftest import make_definition
+from tests.sweep.faults import check_nothing_lost_and_nothing_twice, drill_definition, wait_until
 from tests.sweep.test_worker import Recorder
 
 
@@ -33,6 +38,25 @@ def test_a_grid_stays_a_grid_with_several_workers(repository: Repository) -> Non
     points = Counter(tuple(point.values()) for _, point, _ in recorder.finished)
     assert len(points) == 8
     assert set(points.values()) == {2}
+
+
+def test_a_worker_that_was_killed_is_started_again_and_nothing_is_lost(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setenv("STABILITY_SWEEP_HEARTBEAT_SECONDS", "0.5")
+    study = prepare_study(repository, drill_definition(40, training={"horizon_steps": 40}))
+    fleet = Fleet(repository.database, study)
+
+    def kill_one() -> None:
+        wait_until(lambda: repository.summary(study).finished >= 2, 60)
+        os.kill(next(worker.process_id for worker in fleet.workers() if worker.trial is not None), signal.SIGKILL)
+
+    killer = threading.Thread(target=kill_one)
+    killer.start()
+    launch_workers(2, repository, study, StopRequest(), Recorder(), options=["--threads", "1"], devices=["cpu", "cpu"])
+    killer.join()
+    assert "was killed (exit code -9) and is started again (1 of 3)" in caplog.text
+    check_nothing_lost_and_nothing_twice(repository, 40)
 
 
 def test_a_worker_that_dies_is_told_with_the_end_of_its_log(repository: Repository) -> None:
