@@ -15,6 +15,7 @@ import yaml
 from stability_sweep import environment
 from stability_sweep.cli.app import app
 from stability_sweep.definition import load_definition
+from tests.cli.conftest import clean_environment
 from tests.conftest import ROOT
 
 DEPLOY = ROOT / "docs" / "deploy"
@@ -68,7 +69,7 @@ def test_the_slurm_script_starts_a_worker_with_slurms_threads(tmp_path: Path, ar
     program.chmod(program.stat().st_mode | stat.S_IXUSR)
     done = subprocess.run(
         ["bash", str(DEPLOY / "slurm.sh"), *arguments],
-        env={**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "3"},
+        env={**clean_environment(tmp_path), "PATH": f"{tmp_path}:{os.environ['PATH']}", "SLURM_CPUS_PER_TASK": "3"},
         capture_output=True,
         text=True,
         check=False,
