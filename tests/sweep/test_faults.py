@@ -160,6 +160,8 @@ def test_a_dead_workers_trial_runs_again_within_twice_the_grace(
     assert check_nothing_lost_and_nothing_twice(shared, 2) == {1: 1, 2: 1}
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
 def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
     shared: Repository, storage_url: str, spool: str
 ) -> None:
@@ -186,6 +188,8 @@ def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
     assert trial.state is TrialState.FAIL
 
 
+@pytest.mark.postgres
+@pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
 def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, storage_url: str, spool: str) -> None:
     shared.create_study(drill_definition(16), "digits")
     crew = Crew(storage_url, spool, seconds_per_trial=0.6, heartbeat_seconds=2.0)
