@@ -63,8 +63,7 @@ class Claims:
         trial_id = self._open_trial(self._fleet.open_trials())
         if trial_id is not None:
             return self._with_point(trial_id)
-        trial_id = self._new()
-        return None if trial_id is None else self._with_point(trial_id, is_new=True)
+        return self._new()
 
     def _open_trial(self, trials: list[OpenTrial]) -> int | None:
         """One that this worker claims already (an attempt that broke off), that was lost, or that waits."""
@@ -147,13 +146,16 @@ class Claims:
             self._fleet.claim(trial.trial_id, self._worker_id)
             return True
 
-    def _new(self) -> int | None:
+    def _new(self) -> optuna.Trial | None:
         with self._fleet.budget_lock():
             if not self._fleet.has_room():
                 return None
             trial_id = self._storage.create_new_trial(self._stored.study_id)
             self._fleet.claim(trial_id, self._worker_id)
-        return trial_id
+            if self._definition.sampler.name == "qmc":
+                # Workers take turns on one sequence: under the lock its order is that of the trials' numbers.
+                return self._with_point(trial_id, is_new=True)
+        return self._with_point(trial_id, is_new=True)
 
     def _with_point(self, trial_id: int, *, is_new: bool = False) -> optuna.Trial | None:
         """The trial with its point: the stored one, that of the trial it repeats, or a new one.
