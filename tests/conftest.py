@@ -12,6 +12,7 @@ from typing import Any
 
 import optuna
 import pytest
+import torch
 from optuna.trial import TrialState
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
@@ -38,6 +39,12 @@ def unavailable(reason: str) -> None:
     if os.environ.get(REQUIRE_ALL):
         pytest.fail(f"{reason} (and {REQUIRE_ALL} is set)")
     pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def fixed_torch_seed() -> None:
+    """pytest-randomly seeds Python and NumPy, not torch: without this, weights would differ from run to run."""
+    torch.manual_seed(0)
 
 
 @pytest.fixture(scope="session")
@@ -182,14 +189,14 @@ def finished_study(repository: Repository) -> StudyBuilder:
     def build(
         judge: Callable[[dict[str, Any]], TrialResult], *, trials: int, definition: StudyDefinition | None = None
     ) -> StoredStudy:
-        from stability_sweep.sampling import build_sampler, suggest_point
+        from stability_sweep.sampling import planned_trial, suggest_point
 
         definition = definition or make_definition(budget={"trials": trials})
         stored = repository.create_study(definition, definition.data.dataset)
         storage = repository.database.optuna_storage
-        study = optuna.load_study(study_name=definition.name, storage=storage, sampler=build_sampler(definition))
-        for _ in range(trials):
-            trial = study.ask()
+        study = optuna.load_study(study_name=definition.name, storage=storage)
+        for number in range(trials):
+            trial = optuna.Trial(study, storage.create_new_trial(stored.study_id, planned_trial(definition, number)))
             result = judge(suggest_point(trial, definition))
             repository.save_result(stored, trial._trial_id, trial.number, result, PROVENANCE)
             tell(study, trial, result)

@@ -1,6 +1,7 @@
 """How the points of a study are chosen."""
 
+from stability_sweep.sampling.plan import planned_params, planned_trial
 from stability_sweep.sampling.points import suggest_point
-from stability_sweep.sampling.samplers import assign_grid_point, build_sampler
+from stability_sweep.sampling.samplers import build_sampler
 
-__all__ = ["assign_grid_point", "build_sampler", "suggest_point"]
+__all__ = ["build_sampler", "planned_params", "planned_trial", "suggest_point"]

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.search_space import OFF, Choices, Point, Range, Value
@@ -19,8 +20,8 @@ from stability_sweep.search_space import OFF, Choices, Point, Range, Value
 def suggest_point(trial: optuna.Trial, definition: StudyDefinition) -> Point:
     """The trial's point: what it was given before (a repeat, a trial given back), or what the sampler suggests."""
     return {
-        name: dimension.decode(_suggest(trial, definition, name, dimension))
-        for name, dimension in definition.search_space.items()
+        name: definition.search_space[name].decode(_suggest(trial, name, distribution))
+        for name, distribution in distributions(definition).items()
     }
 
 
@@ -39,11 +40,25 @@ def grid_values(definition: StudyDefinition) -> dict[str, list[Value]]:
     }
 
 
-def _suggest(trial: optuna.Trial, definition: StudyDefinition, name: str, dimension: Range | Choices) -> Any:
+def distributions(definition: StudyDefinition) -> dict[str, BaseDistribution]:
+    """The Optuna distribution of every dimension."""
     if definition.sampler.name == "grid":
-        return trial.suggest_categorical(name, grid_values(definition)[name])
+        return {name: CategoricalDistribution(values) for name, values in grid_values(definition).items()}
+    return {name: _distribution(dimension) for name, dimension in definition.search_space.items()}
+
+
+def _distribution(dimension: Range | Choices) -> BaseDistribution:
     if isinstance(dimension, Choices):
-        return trial.suggest_categorical(name, dimension.choices)
+        return CategoricalDistribution(dimension.choices)
     if isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share:
-        return trial.suggest_int(name, dimension.low, dimension.high, log=dimension.log)
-    return trial.suggest_float(name, dimension.low, dimension.upper_end, log=dimension.log)
+        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+    return FloatDistribution(dimension.low, dimension.upper_end, log=dimension.log)
+
+
+def _suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    if isinstance(distribution, CategoricalDistribution):
+        return trial.suggest_categorical(name, distribution.choices)
+    if isinstance(distribution, IntDistribution):
+        return trial.suggest_int(name, distribution.low, distribution.high, log=distribution.log)
+    assert isinstance(distribution, FloatDistribution)
+    return trial.suggest_float(name, distribution.low, distribution.high, log=distribution.log)

@@ -7,40 +7,19 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
-from optuna.storages import BaseStorage
+from optuna.samplers import BaseSampler, RandomSampler, TPESampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.sampling.points import grid_values
 
 
 def build_sampler(definition: StudyDefinition) -> BaseSampler:
-    """The sampler that the definition names."""
+    """The sampler that the definition names; where points are planned it is never asked for one."""
     seed = definition.sampler_seed
-    if definition.sampler.name == "grid":
-        return _BudgetedGridSampler(grid_values(definition), seed=seed)
-    if definition.sampler.name == "qmc":
-        # Workers take turns on one scrambled Sobol' sequence, so they must agree on its seed.
-        return QMCSampler(
-            seed=seed,
-            scramble=True,
-            independent_sampler=_SeededByTrial(seed, lambda s: RandomSampler(seed=s)),
-            warn_independent_sampling=False,
-        )
     if definition.sampler.name == "tpe":
         return _SeededByTrial(seed, lambda s: TPESampler(seed=s, constant_liar=True))
-    return _SeededByTrial(seed, lambda s: RandomSampler(seed=s))
-
-
-def assign_grid_point(storage: BaseStorage, trial_id: int, definition: StudyDefinition, index: int) -> None:
-    """Give a new trial the grid point of that index, before the sampler can choose one.
-
-    Optuna's grid sampler may give one point to two workers that ask at the same time.
-    """
-    storage.set_trial_system_attr(trial_id, "search_space", grid_values(definition))
-    storage.set_trial_system_attr(trial_id, "grid_id", index)
+    return RandomSampler(seed=seed)
 
 
 class _SeededByTrial(BaseSampler):
@@ -75,13 +54,3 @@ class _SeededByTrial(BaseSampler):
 
     def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
         self._current.after_trial(study, trial, state, values)
-
-
-class _BudgetedGridSampler(GridSampler):
-    """A grid that leaves the end of the study to the budget.
-
-    Optuna's stops the study after its last point, which only works inside its own `optimize` loop.
-    """
-
-    def after_trial(self, study: Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None) -> None:
-        pass

@@ -171,29 +171,21 @@ class Fleet:
         with self._database.lock(f"budget-{self._study_id}"):
             yield
 
-    def has_room(self) -> bool:
-        """Whether the budget allows another trial: those with an outcome, that run or that wait take it up."""
-        finished = (
-            select(func.count())
-            .select_from(ResultRow)
-            .join(trials, trials.c.trial_id == ResultRow.trial_id)
-            .where(trials.c.study_id == self._study_id)
-        )
-        pending = (
-            select(func.count())
-            .select_from(trials.outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id))
-            .where(
-                trials.c.study_id == self._study_id,
-                _state.in_(("RUNNING", "WAITING")),
-                ResultRow.trial_id.is_(None),
-            )
+    def next_number(self) -> int | None:
+        """Number of the trial that the budget allows next; None if it is used up.
+
+        Trials with an outcome, that run or that wait take it up; those that another program ended do not.
+        """
+        of_study = select(func.count()).where(trials.c.study_id == self._study_id)
+        finished = of_study.select_from(trials.join(ResultRow, ResultRow.trial_id == trials.c.trial_id))
+        pending = of_study.select_from(trials.outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)).where(
+            _state.in_(("RUNNING", "WAITING")), ResultRow.trial_id.is_(None)
         )
         used = finished.scalar_subquery() + pending.scalar_subquery()
+        every = of_study.select_from(trials).scalar_subquery()
         with self._database.session() as session:
-            return bool(
-                session.scalar(
-                    select(case((used < DefinitionRow.budget_trials, 1), else_=0)).where(
-                        DefinitionRow.study_id == self._study_id
-                    )
+            return session.scalar(
+                select(case((used < DefinitionRow.budget_trials, every))).where(
+                    DefinitionRow.study_id == self._study_id
                 )
             )

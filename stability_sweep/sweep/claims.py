@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import optuna
 from optuna.trial import TrialState
 
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.sampling import assign_grid_point, suggest_point
+from stability_sweep.sampling import planned_trial, suggest_point
 from stability_sweep.search_space import Point
 from stability_sweep.storage import Provenance, Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet, OpenTrial
@@ -27,6 +27,13 @@ logger = logging.getLogger(__name__)
 
 MOST_ATTEMPTS = 3
 """A trial whose worker died so often is failed: it may be what kills them."""
+
+
+class ClaimedTrial(NamedTuple):
+    """A trial that this worker runs."""
+
+    trial: optuna.Trial
+    point: Point
 
 
 class Claims:
@@ -55,11 +62,9 @@ class Claims:
         self._heartbeat = heartbeat
         self._grace_seconds = grace_seconds
         self._unclaimed_since: dict[int, float] = {}
-        self.point: Point = {}
-        """The point of the trial that was handed out last."""
 
-    def next_trial(self) -> optuna.Trial | None:
-        """The next trial to run, with its point; None if there is nothing to do now (others may still run)."""
+    def next_trial(self) -> ClaimedTrial | None:
+        """The next trial to run; None if there is nothing to do now (others may still run)."""
         trial_id = self._open_trial(self._fleet.open_trials())
         if trial_id is not None:
             return self._with_point(trial_id)
@@ -85,7 +90,7 @@ class Claims:
     def is_finished(self) -> bool:
         """Whether the budget is used up and every trial has an outcome."""
         summary = self._repository.summary(self._repository.get_study(self._stored.name))
-        return not (summary.running or summary.waiting or self._fleet.has_room())
+        return not (summary.running or summary.waiting or self._fleet.next_number() is not None)
 
     def give_back(self, trial_id: int) -> None:
         """Put a trial back into the queue: the next worker finds the same point, and its number gives the seed."""
@@ -146,18 +151,17 @@ class Claims:
             self._fleet.claim(trial.trial_id, self._worker_id)
             return True
 
-    def _new(self) -> optuna.Trial | None:
+    def _new(self) -> ClaimedTrial | None:
         with self._fleet.budget_lock():
-            if not self._fleet.has_room():
+            number = self._fleet.next_number()
+            if number is None:
                 return None
-            trial_id = self._storage.create_new_trial(self._stored.study_id)
+            planned = planned_trial(self._definition, number)
+            trial_id = self._storage.create_new_trial(self._stored.study_id, planned)
             self._fleet.claim(trial_id, self._worker_id)
-            if self._definition.sampler.name == "qmc":
-                # Workers take turns on one sequence: under the lock its order is that of the trials' numbers.
-                return self._with_point(trial_id, is_new=True)
-        return self._with_point(trial_id, is_new=True)
+        return self._with_point(trial_id) if planned is None else self._begin(trial_id)
 
-    def _with_point(self, trial_id: int, *, is_new: bool = False) -> optuna.Trial | None:
+    def _with_point(self, trial_id: int) -> ClaimedTrial | None:
         """The trial with its point: the stored one, that of the trial it repeats, or a new one.
 
         None if the trial that it repeats has no point yet; then it is given back.
@@ -165,20 +169,19 @@ class Claims:
         dimensions, repeats = len(self._definition.search_space), self._definition.budget.repeats
         number = self._number(trial_id)
         leader = number - number % repeats
-        # Reading trials takes as many statements as running one: a new one is known to have nothing yet.
-        params = {} if is_new else self._params(number)
-        if len(params) < dimensions and leader != number:
+        # Reading trials takes as many statements as running one, so they are read for repeats only.
+        if leader != number and len(self._params(number)) < dimensions:
             of_leader = self._storage.get_trial(self._trial_id(leader))
             if len(of_leader.params) == dimensions:
                 self._storage.set_trial_system_attr(trial_id, "fixed_params", of_leader.params)
             elif not of_leader.state.is_finished():
                 self.give_back(trial_id)
                 return None
-        elif not params and self._definition.sampler.name == "grid":
-            assign_grid_point(self._storage, trial_id, self._definition, number // repeats)
+        return self._begin(trial_id)
+
+    def _begin(self, trial_id: int) -> ClaimedTrial:
         trial = optuna.Trial(self._study, trial_id)  # the sampler looks at it here
-        self.point = suggest_point(trial, self._definition)
-        return trial
+        return ClaimedTrial(trial, suggest_point(trial, self._definition))
 
     def _params(self, number: int) -> dict[str, Any]:
         # Not `get_trial`: Optuna's cache must hear of every trial that it is asked to write to.

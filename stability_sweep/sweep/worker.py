@@ -19,7 +19,7 @@ from stability_sweep.search_space import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.database import storage_errors
 from stability_sweep.storage.fleet import Fleet
-from stability_sweep.sweep.claims import Claims
+from stability_sweep.sweep.claims import ClaimedTrial, Claims
 from stability_sweep.sweep.heartbeat import GRACE_BEATS, Heartbeat, heartbeat_seconds
 from stability_sweep.sweep.objective import report_progress, tell
 from stability_sweep.sweep.observer import SilentObserver, SweepObserver
@@ -121,15 +121,15 @@ class Worker:
     def _work(self, claims: Claims, heartbeat: Heartbeat, *, poll_seconds: float) -> int:
         failures = 0
         while not self._stop.requested:
-            trial = self._patiently("asking for a trial", claims.next_trial)
-            if trial is None:
+            claimed = self._patiently("asking for a trial", claims.next_trial)
+            if claimed is None:
                 if self._patiently("asking whether the study is finished", claims.is_finished):
                     break
                 self._stop.wait(poll_seconds)
                 continue
-            heartbeat.trial_id = trial._trial_id
+            heartbeat.trial_id = claimed.trial._trial_id
             try:
-                result = self._run_trial(trial, claims)
+                result = self._run_trial(claimed, claims)
             except StopTrainingError:
                 break
             finally:
@@ -140,8 +140,8 @@ class Worker:
                 raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
         return self._finished
 
-    def _run_trial(self, trial: optuna.Trial, claims: Claims) -> TrialResult:
-        point = claims.point
+    def _run_trial(self, claimed: ClaimedTrial, claims: Claims) -> TrialResult:
+        trial, point = claimed
         recorder = TelemetryRecorder()
         try:
             result, autopsy = self._train(trial, point, recorder)

@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.sampling import build_sampler, suggest_point
+from stability_sweep.sampling import build_sampler, planned_params, planned_trial, suggest_point
 from stability_sweep.sampling.points import point_of
 from stability_sweep.search_space import Point
 from tests.conftest import make_definition
@@ -29,8 +29,8 @@ def definition_for(name: str, **overrides: Any) -> StudyDefinition:
 def sample(definition: StudyDefinition, count: int) -> list[Point]:
     study = optuna.create_study(sampler=build_sampler(definition))
     points = []
-    for _ in range(count):
-        trial = study.ask()
+    for number in range(count):
+        trial = optuna.Trial(study, study._storage.create_new_trial(study._study_id, planned_trial(definition, number)))
         points.append(suggest_point(trial, definition))
         study.tell(trial, points[-1]["learning_rate"])  # type: ignore[arg-type]
     return points
@@ -57,9 +57,8 @@ def test_another_seed_gives_other_points(name: str) -> None:
     assert sample(definition_for(name), 5) != sample(definition_for(name, seed=8), 5)
 
 
-@pytest.mark.parametrize("name", ["random", "tpe"])
-def test_two_workers_with_one_seed_do_not_repeat_each_other(name: str) -> None:
-    definition = definition_for(name)
+def test_two_workers_with_one_seed_do_not_repeat_each_other() -> None:
+    definition = definition_for("tpe")
     storage = optuna.storages.InMemoryStorage()
     optuna.create_study(study_name="shared", storage=storage)
     workers = [
@@ -67,6 +66,32 @@ def test_two_workers_with_one_seed_do_not_repeat_each_other(name: str) -> None:
     ]
     rates = [suggest_point(worker.ask(), definition)["learning_rate"] for worker in workers for _ in range(10)]
     assert len(set(rates)) == 20
+
+
+@pytest.mark.parametrize("name", ["random", "qmc", "grid"])
+def test_repeats_of_a_planned_point_are_neighbours_and_use_up_no_other_point(name: str) -> None:
+    once, thrice = definition_for(name), definition_for(name, budget={"trials": 9, "repeats": 3})
+    assert [planned_params(thrice, number) for number in range(9)] == [
+        planned_params(once, number // 3) for number in range(9)
+    ]
+
+
+def test_tpe_has_no_plan_since_it_looks_at_results() -> None:
+    assert planned_params(definition_for("tpe"), 0) is None
+
+
+def test_sobol_points_fill_every_axis_evenly() -> None:
+    points = sample(definition_for("qmc", search_space={**SPACE, "clip_norm": 1.0}), 64)
+    eighths = Counter(int((math.log10(point["learning_rate"]) + 6) / 5 * 8) for point in points)  # type: ignore[arg-type]
+    assert eighths == dict.fromkeys(range(8), 8)
+    assert set(Counter(point["batch_size"] for point in points).values()) <= {21, 22}
+
+
+def test_whole_numbers_of_a_log_range_are_reached_at_both_ends() -> None:
+    space = {**SPACE, "training.warmup_steps": {"low": 1, "high": 8, "log": True}}
+    steps = Counter(point["training.warmup_steps"] for point in sample(definition_for("qmc", search_space=space), 256))
+    assert sorted(steps) == list(range(1, 9))
+    assert steps[1] > steps[8] > 0
 
 
 def test_about_the_given_share_of_the_points_is_off() -> None:
@@ -82,26 +107,10 @@ def test_a_grid_visits_every_point_once() -> None:
     assert set(Counter(tuple(point.values()) for point in points).values()) == {1}
 
 
-def test_a_repeat_gets_the_same_point_and_uses_up_no_sobol_point() -> None:
-    definition = definition_for("qmc")
-    alone = sample(definition, 4)
-    study = optuna.create_study(sampler=build_sampler(definition))
-    repeated = []
-    for _ in range(4):
-        trial = study.ask()
-        repeated.append(suggest_point(trial, definition))
-        study.enqueue_trial(trial.params)
-        study.tell(trial, 1.0)
-        repeat = study.ask()
-        assert suggest_point(repeat, definition) == repeated[-1]
-        study.tell(repeat, 1.0)
-    assert repeated[1:] == alone[1:]  # the first is drawn independently
-
-
 def test_a_point_is_read_back_from_stored_parameters() -> None:
     definition = definition_for("random")
     study = optuna.create_study(sampler=build_sampler(definition))
-    for _ in range(20):
-        trial = study.ask()
+    for number in range(20):
+        trial = optuna.Trial(study, study._storage.create_new_trial(study._study_id, planned_trial(definition, number)))
         point = suggest_point(trial, definition)
         assert point_of(study.trials[-1].params, definition) == point
