@@ -15,6 +15,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic.fields import FieldInfo
 from typing_extensions import Self
 
+from stability_sweep.claim import Claim
 from stability_sweep.configs import (
     SMALLEST_SAFE_BATCH,
     DataConfig,
@@ -77,6 +78,8 @@ class StudyDefinition(Frozen):
     model: RHVAEConfig = RHVAEConfig()
     data: DataConfig = DataConfig()
     outcome: OutcomeConfig = OutcomeConfig()
+    claims: tuple[Claim, ...] = ()
+    """Advice that the report judges."""
 
     @field_validator("name")
     @classmethod
@@ -87,6 +90,11 @@ class StudyDefinition(Frozen):
                 f"got {name!r}"
             )
         return name
+
+    @field_validator("claims", mode="before")
+    @classmethod
+    def _freeze_claims(cls, raw: Any) -> Any:
+        return tuple(raw) if isinstance(raw, list) else raw
 
     @field_validator("search_space", mode="before")
     @classmethod
@@ -147,6 +155,17 @@ class StudyDefinition(Frozen):
         return self
 
     @model_validator(mode="after")
+    def _check_claims(self) -> Self:
+        for place, claim in enumerate(self.claims):
+            for condition in claim.conditions:
+                if condition.dimension not in self.search_space:
+                    raise ValueError(
+                        f"claims[{place}].says: expected a dimension of this study ({', '.join(self.search_space)}), "
+                        f"got {condition.dimension!r}"
+                    )
+        return self
+
+    @model_validator(mode="after")
     def _check_grid(self) -> Self:
         if self.sampler.name == "grid" and self.budget.trials > self.grid_trials:
             raise ValueError(
@@ -177,12 +196,14 @@ class StudyDefinition(Frozen):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of everything that decides what a trial's result means.
 
-        The description and the size of the budget are left out: a study may be continued with a larger budget.
+        Description, claims and the size of the budget are left out: a study may be continued with a larger budget.
         """
         return hashlib.sha256(_canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
-        return self.model_dump(mode="json", exclude={"description": True, "budget": {"trials", "timeout_seconds"}})
+        return self.model_dump(
+            mode="json", exclude={"description": True, "claims": True, "budget": {"trials", "timeout_seconds"}}
+        )
 
     def to_json(self) -> str:
         """The whole definition as canonical JSON; `from_json` reads it back."""

@@ -81,10 +81,13 @@ def _unknown_key(location: tuple[Any, ...], model: type[BaseModel]) -> str:
 
 def _allowed_keys(parents: list[Any], model: type[BaseModel]) -> list[str]:
     # Imported here: the search space's own errors are described by this module.
+    from stability_sweep.claim import Claim
     from stability_sweep.search_space import Choices, Range
 
     if parents and parents[0] == "search_space":
         return list(Choices.model_fields if parents[-1] == "choices" else Range.model_fields)
+    if parents and parents[0] == "claims":
+        return list(Claim.model_fields)
     for parent in parents:
         annotation = model.model_fields[str(parent)].annotation
         assert isinstance(annotation, type)

@@ -185,5 +185,7 @@ def test_the_full_study_is_the_one_that_was_promised() -> None:
     definition = load_definition(ROOT / "studies" / "rhvae_mnist.toml")
     assert definition.model.latent_dim == 16
     assert definition.budget.repeats == 3
-    assert definition.search_space["learning_rate"].extremes() == {"low": 1e-6, "high": 1e-1}
+    # Below 1e-6, or no trial could speak about the advice "learning_rate <= 1e-6".
+    assert definition.search_space["learning_rate"].extremes() == {"low": 1e-7, "high": 1e-1}
+    assert len(definition.claims) == 5
     assert list(definition.search_space["batch_size"].extremes().values()) == [16, 32, 64, 128, 256, 512, 1024]

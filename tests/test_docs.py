@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer.main
 
+from stability_sweep.claim import Claim
 from stability_sweep.cli.app import app
 from stability_sweep.configs import DataConfig, OutcomeConfig, RHVAEConfig, TrainingSettings
 from stability_sweep.definition import BudgetConfig, SamplerConfig, StudyDefinition, load_definition
@@ -42,12 +43,12 @@ def test_every_command_and_option_is_documented(command: str, options: list[str]
 
 
 @pytest.mark.parametrize(
-    "model", [StudyDefinition, SamplerConfig, BudgetConfig, TrainingSettings, RHVAEConfig, DataConfig, OutcomeConfig]
+    "model",
+    [StudyDefinition, SamplerConfig, BudgetConfig, Claim, TrainingSettings, RHVAEConfig, DataConfig, OutcomeConfig],
 )
 def test_every_setting_is_documented(model: type[StudyDefinition]) -> None:
-    assert [
-        name for name in model.model_fields if f"`{name}`" not in DEFINITIONS and f"`[{name}]`" not in DEFINITIONS
-    ] == []
+    forms = ("`{}`", "`[{}]`", "`[[{}]]`")
+    assert [name for name in model.model_fields if not any(form.format(name) in DEFINITIONS for form in forms)] == []
 
 
 def test_the_definition_in_the_docs_is_valid(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import stability_sweep
 PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
-    "environment", "errors", "outcome", "telemetry", "autopsy", "search_space", "definition_errors", "configs",
+    "environment", "errors", "outcome", "telemetry", "autopsy", "search_space", "claim", "definition_errors", "configs",
     "definition", "data", "models", "training", "sampling", "storage", "sweep", "analysis", "report", "cli",
 ]  # fmt: skip
 
