@@ -128,7 +128,7 @@ def test_the_size_of_an_update_is_close_to_the_exact_one(images: Images) -> None
     model = RHVAE(RHVAEConfig(latent_dim=4, n_lf=1))
     recorder = TelemetryRecorder()
     recorder.start(model, model.config, math.inf, steps_at_once=16)
-    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-3)
     exact = []
     for step in range(1, 6):
         done = model.forward_pass(images.training[:16])
