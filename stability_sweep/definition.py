@@ -7,7 +7,7 @@ import json
 import math
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -257,6 +257,18 @@ class StudyDefinition(Frozen):
             mistake = describe_validation_error(error, StudyDefinition)[0].line
             raise DefinitionError(f"study {self.name!r} does not fit the {dataset} data set: {mistake}") from error
 
+    def with_claims(self, claims: Sequence[Claim]) -> StudyDefinition:
+        """The same study with other claims to judge.
+
+        Raises:
+            DefinitionError: if a claim speaks of something that is not searched.
+        """
+        try:
+            return StudyDefinition(**{**dict(self), "claims": tuple(claims)})
+        except ValidationError as error:
+            mistake = describe_validation_error(error, StudyDefinition)[0].line
+            raise DefinitionError(f"study {self.name!r} cannot judge these claims: {mistake}") from error
+
     def differences(self, other: StudyDefinition) -> list[str]:
         """One line for every setting in which two definitions differ, ``key: mine -> theirs``."""
         mine, theirs = _flatten(self._identity()), _flatten(other._identity())
@@ -312,17 +324,37 @@ def load_definition(path: Path) -> StudyDefinition:
         DefinitionError: if the file cannot be read, is no TOML, or holds what is not allowed. The message has one
             line per mistake, each with the file, the key and what is allowed.
     """
+    raw = _read_toml(path)
+    raw.setdefault("name", path.stem)
+    # Through JSON, so that a definition means the same whether it comes from a file or from the database.
+    return _validate(StudyDefinition, json.dumps(raw, default=str), source=str(path))
+
+
+def load_claims(path: Path) -> tuple[Claim, ...]:
+    """Read the ``[[claims]]`` of a TOML file; whatever else it holds is not looked at.
+
+    Raises:
+        DefinitionError: as for `load_definition`, and if there is none.
+    """
+    raw = _read_toml(path).get("claims", [])
+    if not isinstance(raw, list) or not raw:
+        raise DefinitionError(f'{path}: expected at least one [[claims]] table with says = "...", got none')
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tuple(Claim.model_validate(entry) for entry in raw)
+    except ValidationError as error:
+        mistake = describe_validation_error(error, Claim)[0].line
+        raise DefinitionError(f"{path}: claims: {mistake}") from error
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DefinitionError(f"{path}: cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DefinitionError(f"{path}: expected a TOML file in UTF-8, got other bytes") from error
     except tomllib.TOMLDecodeError as error:
         raise DefinitionError(f"{path}: not valid TOML: {error}") from error
-    raw.setdefault("name", path.stem)
-    # Through JSON, so that a definition means the same whether it comes from a file or from the database.
-    return _validate(StudyDefinition, json.dumps(raw, default=str), source=str(path))
 
 
 def _validate(cls: type[StudyDefinition], text: str, *, source: str) -> StudyDefinition:

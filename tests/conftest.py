@@ -7,6 +7,7 @@ import shutil
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -179,37 +180,41 @@ def make_result(outcome: Outcome = Outcome.STABLE, **overrides: Any) -> TrialRes
 
 PROVENANCE = Provenance(worker="host:1", device="cpu", threads=1, torch_version="2.13.0", cpu="A CPU (AVX2)")
 
+Judge = Callable[[dict[str, Any]], TrialResult]
+"""From a point to what comes of it."""
+
 StudyBuilder = Callable[..., StoredStudy]
+
+
+def build_study(
+    repository: Repository, judge: Judge, *, trials: int, definition: StudyDefinition | None = None
+) -> StoredStudy:
+    """A study whose trials end as told, through the real storage, without training."""
+    from stability_sweep.sampling import planned_trial, suggest_point
+
+    definition = definition or make_definition(budget={"trials": trials})
+    stored = repository.create_study(definition, definition.data.dataset)
+    storage = repository.database.optuna_storage
+    study = optuna.load_study(study_name=definition.name, storage=storage)
+    for number in range(trials):
+        trial = optuna.Trial(study, storage.create_new_trial(stored.study_id, planned_trial(definition, number)))
+        result = judge(suggest_point(trial, definition))
+        repository.save_result(stored, trial._trial_id, trial.number, result, PROVENANCE)
+        tell(study, trial, result)
+        assert storage.get_trial(trial._trial_id).state in (
+            TrialState.COMPLETE,
+            TrialState.PRUNED,
+            TrialState.FAIL,
+        )
+    return stored
 
 
 @pytest.fixture
 def finished_study(repository: Repository) -> StudyBuilder:
-    """Builds a study whose trials end as told, through the real storage, without training."""
-
-    def build(
-        judge: Callable[[dict[str, Any]], TrialResult], *, trials: int, definition: StudyDefinition | None = None
-    ) -> StoredStudy:
-        from stability_sweep.sampling import planned_trial, suggest_point
-
-        definition = definition or make_definition(budget={"trials": trials})
-        stored = repository.create_study(definition, definition.data.dataset)
-        storage = repository.database.optuna_storage
-        study = optuna.load_study(study_name=definition.name, storage=storage)
-        for number in range(trials):
-            trial = optuna.Trial(study, storage.create_new_trial(stored.study_id, planned_trial(definition, number)))
-            result = judge(suggest_point(trial, definition))
-            repository.save_result(stored, trial._trial_id, trial.number, result, PROVENANCE)
-            tell(study, trial, result)
-            assert storage.get_trial(trial._trial_id).state in (
-                TrialState.COMPLETE,
-                TrialState.PRUNED,
-                TrialState.FAIL,
-            )
-        return stored
-
-    return build
+    """`build_study` in the test's repository."""
+    return partial(build_study, repository)
 
 
-def diverges_above(limit: float) -> Callable[[dict[str, Any]], TrialResult]:
+def diverges_above(limit: float) -> Judge:
     """A world in which the learning rate alone decides."""
     return lambda point: make_result(Outcome.DIVERGED if point["learning_rate"] > limit else Outcome.STABLE)

@@ -4,11 +4,16 @@ from stability_sweep.analysis.axes import Axis, study_axes
 from stability_sweep.analysis.divergence import divergence_by_band, divergence_cells
 from stability_sweep.analysis.forensics import divergence_origins, warning_signs
 from stability_sweep.analysis.frame import study_frame, trial_records
+from stability_sweep.analysis.maps import PairMap
 from stability_sweep.analysis.proportion import Proportion
+from stability_sweep.analysis.study import Analysis, analyse
 
 __all__ = [
+    "Analysis",
     "Axis",
+    "PairMap",
     "Proportion",
+    "analyse",
     "divergence_by_band",
     "divergence_cells",
     "divergence_origins",

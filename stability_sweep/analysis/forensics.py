@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from stability_sweep.analysis.axes import Axis
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.telemetry import SIGNALS, Telemetry
 
@@ -48,6 +49,23 @@ def divergence_origins(frame: pd.DataFrame) -> pd.DataFrame:
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=columns)
     return table.sort_values(["trials", "median_step"], ascending=[False, True]).reset_index(drop=True)
+
+
+def origins_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
+    """Where divergence began, by region: for every band of a dimension and cause how many trials.
+
+    Returns:
+        Columns ``band`` (index), ``label``, ``cause``, ``trials``, ``share`` (of the band's diverged trials),
+        ``median_step``. Bands in which nothing diverged are left out.
+    """
+    diverged = frame[frame["outcome"] == Outcome.DIVERGED.value]
+    bands = pd.Series([axis.band(value) for value in diverged[axis.name].tolist()], index=diverged.index, dtype="int64")
+    rows = []
+    for band, inside in diverged.groupby(bands):
+        for cause, group in inside.groupby("divergence_cause", dropna=False):
+            rows.append([band, axis.labels[int(band)], cause, len(group), len(group) / len(inside),
+                         float(group["divergence_step"].median())])  # fmt: skip
+    return pd.DataFrame(rows, columns=["band", "label", "cause", "trials", "share", "median_step"])
 
 
 @dataclass(frozen=True)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import pandas as pd
 
 from stability_sweep.outcome import LOSS_FIELDS, Outcome
-from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
 
 RESULT_COLUMNS = (
@@ -36,37 +36,12 @@ RESULT_COLUMNS = (
 def trial_records(repository: Repository, study: StoredStudy) -> list[dict[str, Any]]:
     """One record per finished trial, in the order of their numbers.
 
-    "off" is infinity; None means "never measured", and a loss that is NaN is NaN.
+    "off" is infinity; None means "never measured" (or, for a dimension, that another program made the trial without
+    it), and a loss that is NaN is NaN.
     """
-    trials = repository.database.optuna_storage.get_all_trials(study.study_id, deepcopy=False)
-    params = {trial._trial_id: trial.params for trial in trials}
-    records = []
-    for stored in repository.results(study):
-        result, divergence = stored.result, stored.result.divergence
-        records.append(
-            {
-                "number": stored.number,
-                **point_of(params[stored.trial_id], study.definition),
-                "seed": result.seed,
-                "outcome": result.outcome.value,
-                "divergence_step": divergence and divergence.step,
-                "divergence_signal": divergence and divergence.signal.value,
-                "divergence_origin": divergence and divergence.origin,
-                "divergence_cause": divergence and divergence.cause and divergence.cause.value,
-                "steps": result.steps,
-                "horizon": result.horizon,
-                **{name: getattr(result, name) for name in LOSS_FIELDS},
-                "spikes": result.spikes,
-                "wall_seconds": result.wall_seconds,
-                "failure": result.failure,
-                "worker": stored.provenance.worker,
-                "device": stored.provenance.device,
-                "threads": stored.provenance.threads,
-                "torch_version": stored.provenance.torch_version,
-                "cpu": stored.provenance.cpu,
-            }
-        )
-    return records
+    found = repository.trial_columns(study, RESULT_COLUMNS)
+    names = columns(study)
+    return [dict(zip(names, values, strict=True)) for values in zip(*(found[name] for name in names), strict=True)]
 
 
 def columns(study: StoredStudy) -> list[str]:
@@ -76,12 +51,20 @@ def columns(study: StoredStudy) -> list[str]:
 
 def study_frame(repository: Repository, study: StoredStudy) -> pd.DataFrame:
     """The records as a frame. A loss that was never measured is NaN here too; `outcome` tells the two apart."""
-    return frame_of(trial_records(repository, study), columns(study))
+    found = repository.trial_columns(study, RESULT_COLUMNS)
+    for name in study.definition.search_space:
+        if None in found[name]:  # pandas reads NaN as a gap among numbers of any type, None only among floats
+            found[name] = [math.nan if value is None else value for value in found[name]]
+    kind = None if found["number"] else object  # of no values at all, pandas would make float64
+    return _typed(pd.DataFrame({name: found[name] for name in columns(study)}, dtype=kind))
 
 
 def frame_of(records: Sequence[dict[str, Any]], names: Sequence[str]) -> pd.DataFrame:
     """A frame with the types that the analysis relies on, also when there are no records."""
-    frame = pd.DataFrame.from_records(records, columns=list(names))
+    return _typed(pd.DataFrame.from_records(records, columns=list(names)))
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
     floats = dict.fromkeys((*LOSS_FIELDS, "wall_seconds"), "float64")
     integers = dict.fromkeys(("divergence_step", "steps", "horizon", "spikes"), "Int64")
     return frame.astype({**floats, **integers})

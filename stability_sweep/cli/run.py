@@ -19,7 +19,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
-from stability_sweep.cli.report import write_study_report
+from stability_sweep.cli.report import write_study_page
 from stability_sweep.definition import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import StabilitySweepError
@@ -111,7 +111,7 @@ def run(
                 launch_workers(count, repository, study, stop, observer, options=options, devices=names)
     _tell_end(repository, study, stop)
     if not no_report:
-        write_study_report(repository, study, report)
+        write_study_page(repository, study, report)
 
 
 def _parse_resources(text: str | None) -> dict[str, float]:

@@ -1,6 +1,8 @@
 """Stability reports: numbers to figures, figures to one HTML file."""
 
-from stability_sweep.report.page import write_report
+from stability_sweep.report.collect import analyse_study, write_study_report
+from stability_sweep.report.comparison import write_comparison
+from stability_sweep.report.study import write_report
 from stability_sweep.report.summary import summary_sentences
 
-__all__ = ["summary_sentences", "write_report"]
+__all__ = ["analyse_study", "summary_sentences", "write_comparison", "write_report", "write_study_report"]

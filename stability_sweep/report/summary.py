@@ -9,6 +9,7 @@ from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.frame import counted
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
+from stability_sweep.report.words import percent, plural
 
 DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
 
@@ -30,12 +31,6 @@ def summary_sentences(definition: StudyDefinition, frame: pd.DataFrame) -> list[
     ]
 
 
-def percent(share: Proportion) -> str:
-    """``46% (22 of 48; 95% interval 33% to 60%)``."""
-    low, high = share.interval
-    return f"{share.value:.0%} ({share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%})"
-
-
 def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
     counts = frame["outcome"].value_counts()
     others = ", ".join(
@@ -45,7 +40,7 @@ def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFra
     steps = f"{horizons[0]}" if len(horizons) == 1 else f"{horizons[0]} to {horizons[-1]}"
     dataset = DATASET_NAMES[definition.data.dataset]
     return (
-        f"{_plural(len(frame), 'trial')} of RHVAE training on {dataset} ({steps} steps each): "
+        f"{plural(len(frame), 'trial')} of RHVAE training on {dataset} ({steps} steps each): "
         f"{percent(Proportion.diverged(trials))} diverged; {others}."
     )
 
@@ -63,7 +58,7 @@ def _learning_rate(trials: pd.DataFrame) -> str:
     below, above = int((trials["learning_rate"] < lowest).sum()), int((trials["learning_rate"] > highest).sum())
     parts = []
     if below:
-        parts.append(f"below a learning rate of {format_value(lowest)} none of {_plural(below, 'trial')} diverged")
+        parts.append(f"below a learning rate of {format_value(lowest)} none of {plural(below, 'trial')} diverged")
     if above:
         parts.append(f"above a learning rate of {format_value(highest)} all {above} did")
     if not parts:
@@ -97,7 +92,7 @@ def _time(trials: pd.DataFrame) -> str:
 def _best(definition: StudyDefinition, trials: pd.DataFrame) -> str:
     stable = trials[trials["outcome"] == Outcome.STABLE.value].dropna(subset=["validation_loss"])
     stalled = int((trials["outcome"] == Outcome.STALLED.value).sum())
-    warning = f"; {_plural(stalled, 'trial')} stayed finite only by hardly learning" if stalled else ""
+    warning = f"; {plural(stalled, 'trial')} stayed finite only by hardly learning" if stalled else ""
     if stable.empty:
         return f"No trial was stable{warning}."
     best = stable.sort_values("validation_loss").to_dict("records")[0]
@@ -106,7 +101,3 @@ def _best(definition: StudyDefinition, trials: pd.DataFrame) -> str:
         f"Lowest validation loss of a stable trial: {best['validation_loss']:.4g} "
         f"(trial {best['number']}: {setting}){warning}."
     )
-
-
-def _plural(count: int, noun: str) -> str:
-    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from optuna.study import StudyDirection
 from sqlalchemy import String, case, cast, delete, func, literal, select, update
@@ -15,6 +15,7 @@ from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StorageError, StudyError
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling.points import point_of
+from stability_sweep.storage.bulk import Columns, even_choice, read_columns, read_contents, read_trial_ids
 from stability_sweep.storage.database import CREATION, Database, storage_errors
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.records import (
@@ -205,23 +206,68 @@ class Repository:
             row = session.get(AutopsyRow, trial_id)
             return None if row is None else Autopsy.from_bytes(row.content)
 
-    def telemetries(self, study: StoredStudy) -> Iterator[tuple[StoredResult, Telemetry]]:
-        """Every finished trial that has telemetry, in the order of the numbers.
+    def telemetries(
+        self, study: StoredStudy, *, most_per_outcome: int | None = None
+    ) -> Iterator[tuple[StoredResult, Telemetry]]:
+        """Finished trials that have telemetry, in the order of the numbers.
+
+        Args:
+            study: the study.
+            most_per_outcome: read at most so many stable and so many diverged trials, spread evenly over their
+                numbers, and no others; at least 1. None reads every trial of every outcome.
 
         Raises:
             TelemetryError: if a newer version of the program wrote one of them.
         """
+        statement = (
+            select(ResultRow, TelemetryRow.content)
+            .join(trials, trials.c.trial_id == ResultRow.trial_id)
+            .join(TelemetryRow, TelemetryRow.trial_id == ResultRow.trial_id)
+            .where(trials.c.study_id == study.study_id)
+            .order_by(ResultRow.number)
+        )
+        if most_per_outcome is not None:
+            statement = statement.where(ResultRow.trial_id.in_(even_choice(study.study_id, most_per_outcome)))
         with self.database.session() as session:
-            rows = session.execute(
-                select(ResultRow, TelemetryRow.content)
-                .join(trials, trials.c.trial_id == ResultRow.trial_id)
-                .join(TelemetryRow, TelemetryRow.trial_id == ResultRow.trial_id)
-                .where(trials.c.study_id == study.study_id)
-                .order_by(ResultRow.number)
-            ).all()
-            found = [(stored_result(row), content) for row, content in rows]
+            found = [(stored_result(row), content) for row, content in session.execute(statement)]
         for stored, content in found:
             yield stored, Telemetry.from_bytes(content)
+
+    def telemetries_of(self, trial_ids: Iterable[int]) -> Iterator[tuple[int, Telemetry]]:
+        """The telemetry of these trials, with their ids and in their order; those without any are left out.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote one of them.
+        """
+        for trial_id, content in read_contents(self.database, TelemetryRow, trial_ids):
+            yield trial_id, Telemetry.from_bytes(content)
+
+    def autopsies_of(self, trial_ids: Iterable[int]) -> Iterator[tuple[int, Autopsy]]:
+        """The autopsies of these trials, with their ids and in their order; those without any are left out.
+
+        Raises:
+            TelemetryError: if a newer version of the program wrote one of them.
+        """
+        for trial_id, content in read_contents(self.database, AutopsyRow, trial_ids):
+            yield trial_id, Autopsy.from_bytes(content)
+
+    def trial_ids(self, study: StoredStudy, numbers: Iterable[int]) -> dict[int, int]:
+        """Optuna's ids of the study's trials by their numbers; numbers that it does not have are left out."""
+        return read_trial_ids(self.database, study.study_id, numbers)
+
+    def trial_columns(self, study: StoredStudy, fields: Sequence[str]) -> Columns:
+        """Plain columns of the finished trials, in the order of their numbers: a whole study by two statements.
+
+        Args:
+            study: the study.
+            fields: names of results, as `ResultRow` calls them.
+
+        Returns:
+            ``number``, every dimension of the search space ("off" is infinity; None where the trial has no such
+            parameter), then the fields (None: "never measured"; a loss that is NaN is NaN).
+        """
+        with self.database.session() as session:
+            return read_columns(session, study.study_id, study.definition, fields)
 
     def trial(self, study: StoredStudy, number: int) -> StoredTrial:
         """A trial by its number, finished or not.

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
-from stability_sweep.analysis import study_frame
-from stability_sweep.report import write_report
-from stability_sweep.storage import Repository
-from tests.conftest import StudyBuilder, diverges_above
+from stability_sweep.report import analyse_study, write_comparison, write_study_report
+from stability_sweep.storage import Database, Repository
+from stability_sweep.telemetry import SIGNALS, Telemetry
+from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition
 
 pytestmark = pytest.mark.browser
 
@@ -26,43 +28,154 @@ CHROMIUM_FLAGS = [
 ]
 
 
+HARMLESS = ("GPU stall due to ReadPixels", "willReadFrequently")
+"""What Chromium says about WebGL without a graphics card, and about how Plotly reads canvases."""
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
+        yield launched
+        launched.close()
+
+
 @pytest.fixture
 def complaints() -> list[str]:
     """Console errors, script errors and network requests."""
     return []
 
 
+@pytest.fixture(scope="module")
+def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("report")
+    database = Database.open(f"sqlite:///{folder / 'study.db'}", create=True)
+    repository = Repository(database)
+    study = build_study(repository, diverges_above(1e-3), trials=30)
+    trial_id = repository.trial_ids(study, [0])[0]
+    repository.save_telemetry(trial_id, Telemetry(np.arange(1, 41), np.full((40, len(SIGNALS)), 3.0)))
+    write_study_report(repository, study, folder / "report.html")
+    database.close()
+    return folder / "report.html"
+
+
+def opened(browser: Browser, path: Path, complaints: list[str], **options: Any) -> Page:
+    page = browser.new_page(**{"viewport": {"width": 1240, "height": 900}, **options})
+    page.on(
+        "console",
+        lambda m: (
+            complaints.append(m.text)
+            if m.type in ("error", "warning") and not any(words in m.text for words in HARMLESS)
+            else None
+        ),
+    )
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url))
+    page.goto(path.as_uri())
+    page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+    return page
+
+
 @pytest.fixture
-def page(
-    chromium: str, repository: Repository, finished_study: StudyBuilder, tmp_path: Path, complaints: list[str]
-) -> Iterator[Page]:
-    study = finished_study(diverges_above(1e-3), trials=30)
-    path = tmp_path / "report.html"
-    write_report(path, study.definition, study_frame(repository, study), asked=study.definition, storage="here")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        opened = browser.new_page(viewport={"width": 1240, "height": 900})
-        opened.on("console", lambda m: complaints.append(m.text) if m.type in ("error", "warning") else None)
-        opened.on("pageerror", lambda error: complaints.append(str(error)))
-        opened.on(
-            "request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url)
-        )
-        opened.goto(path.as_uri())
-        opened.wait_for_selector("html[data-drawn=yes]", timeout=30_000)
-        yield opened
-        browser.close()
+def page(browser: Browser, report: Path, complaints: list[str]) -> Iterator[Page]:
+    page = opened(browser, report, complaints)
+    yield page
+    page.close()
+
+
+def visible_kinds(page: Page) -> list[str]:
+    """Types of the first map's traces that are seen."""
+    script = "document.querySelector('#maps .plot').data.filter(t => t.visible !== false && t.meta).map(t => t.type)"
+    kinds: list[str] = page.evaluate(script)
+    return sorted(kinds)
 
 
 def test_everything_is_drawn_without_complaint(page: Page, complaints: list[str]) -> None:
-    assert page.locator(".plot .main-svg").count() >= 5
+    drawn = page.locator("figure.drawn .plot")
+    assert drawn.count() >= 10
+    assert page.locator("figure.drawn .main-svg").count() >= drawn.count() * 2  # Plotly puts two or more into each
     assert page.locator("#maps .heatmaplayer image, #maps .heatmaplayer .hm").count() >= 3
-    assert page.locator("#maps figure >> nth=0").locator(".scatterlayer .point").count() == 30
-    assert page.locator("#maps figure >> nth=0").locator(".annotation").count() >= 3
+    assert page.locator("#maps figure >> nth=0").locator(".contourlayer .contour").count() >= 1
+    assert page.locator("#maps .gl-container canvas").count() >= 1
+    assert page.locator("#time .scatterlayer .trace").count() >= 2
+    assert page.locator(".plot.failed").count() == 0
     assert complaints == []
 
 
 def test_nothing_offers_to_upload_the_figures(page: Page) -> None:
     assert page.locator('[data-title*="cloud" i], [data-title*="Chart Studio" i]').count() == 0
+
+
+def test_the_toggle_changes_between_model_and_counts(page: Page) -> None:
+    assert visible_kinds(page) == ["contour", "contour", "contour", "heatmap", "scatter", "scatter", "scatter"]
+    page.locator("#maps input[value=counts]").first.check()
+    assert visible_kinds(page) == ["heatmap", "scatter"]
+
+
+def test_the_slider_moves_through_the_third_dimension_with_the_keyboard(page: Page) -> None:
+    slider = page.locator("#maps input[type=range]").first
+    before = page.locator("#maps output").first.inner_text()
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    after = page.locator("#maps output").first.inner_text()
+    assert before != after
+    assert slider.get_attribute("aria-valuetext") == after
+    shown = page.evaluate("document.querySelector('#maps .plot').data.filter(t => t.visible).map(t => t.meta?.slice)")
+    assert {place for place in shown if place is not None} == {int(slider.input_value())}
+
+
+def test_the_table_filters_by_outcome_and_text(page: Page) -> None:
+    page.locator("#outcome-filter").select_option("diverged")
+    outcomes = set(page.locator("#trial-table td.mark").all_inner_texts())
+    assert outcomes == {"diverged"}
+    page.locator("#text-filter").fill("no such text")
+    assert page.locator("#count").inner_text() == "0 of 30 trials"
+    assert page.locator("#trial-table tbody tr").count() == 0
+
+
+def test_the_table_sorts_by_number_both_ways(page: Page) -> None:
+    heads = page.locator("#trial-table th").all_inner_texts()
+    place = heads.index("learning rate")
+    button = page.locator("#trial-table th button").nth(place)
+
+    def shown() -> list[float]:
+        return [float(cell) for cell in page.locator(f"#trial-table tbody td:nth-child({place + 1})").all_inner_texts()]
+
+    button.click()
+    assert shown() == sorted(shown())
+    button.click()
+    assert shown() == sorted(shown(), reverse=True)
+
+
+def test_a_row_opens_its_trial_with_the_keyboard(page: Page) -> None:
+    page.locator("#trial-table button.open").first.focus()
+    page.keyboard.press("Enter")
+    assert page.locator("#trial-table tr.detail .signal").count() == 6
+    assert page.locator("#trial-table tr.detail polyline").count() == 6
+    page.keyboard.press("Enter")
+    assert page.locator("#trial-table tr.detail").count() == 0
+
+
+def test_a_table_can_be_downloaded(page: Page) -> None:
+    with page.expect_download() as download:
+        page.locator('button[data-csv="speed-limits"]').click()
+    assert download.value.suggested_filename == "speed-limits.csv"
+    assert Path(download.value.path()).read_text().startswith("batch_size,clip,clip_norm,limit")
+
+
+def test_dark_and_light_have_readable_text(browser: Browser, report: Path, complaints: list[str]) -> None:
+    page = opened(browser, report, complaints, color_scheme="dark")
+
+    def look() -> tuple[str, str, str]:
+        script = "[getComputedStyle(document.body).color, getComputedStyle(document.body).backgroundColor, "
+        script += "document.querySelector('#maps .plot').layout.font.color]"
+        found: list[str] = page.evaluate(script)
+        return found[0], found[1], found[2]
+
+    assert look() == ("rgb(229, 231, 235)", "rgb(17, 24, 39)", "#e5e7eb")
+    page.locator("#theme").click()
+    assert look() == ("rgb(31, 41, 55)", "rgb(246, 247, 249)", "#1f2937")
+    page.close()
 
 
 def test_the_page_fits_a_telephone(page: Page) -> None:
@@ -71,16 +184,20 @@ def test_the_page_fits_a_telephone(page: Page) -> None:
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
 
 
-def test_the_table_sorts_by_number_both_ways(page: Page) -> None:
-    heads = page.locator("#trials th").all_inner_texts()
-    place = heads.index("learning rate")
-    button = page.locator("#trials th button").nth(place)
-
-    def shown() -> list[float]:
-        cells = page.locator(f"#trials tbody td:nth-child({place + 1})")
-        return [float(cell.get_attribute("data-sort") or "nan") for cell in cells.all()]
-
-    button.click()
-    assert shown() == sorted(shown())
-    button.click()
-    assert shown() == sorted(shown(), reverse=True)
+def test_a_comparison_draws_both_studies_on_the_same_axes(
+    browser: Browser, repository: Repository, finished_study: StudyBuilder, tmp_path: Path, complaints: list[str]
+) -> None:
+    space = {"learning_rate": {"low": 1e-4, "high": 1.0, "log": True}, "batch_size": [16, 32]}
+    first = finished_study(diverges_above(1e-3), trials=25)
+    second = finished_study(
+        diverges_above(1e-2), trials=25, definition=make_definition(name="other", search_space=space)
+    )
+    analyses = [analyse_study(repository, study) for study in (first, second)]
+    write_comparison(tmp_path / "c.html", analyses[0], analyses[1], storage="here")
+    page = opened(browser, tmp_path / "c.html", complaints)
+    script = "[...document.querySelectorAll('#maps .plot')].slice(0, 2).map(p => JSON.stringify(p.layout.xaxis.range))"
+    ranges = page.evaluate(script)
+    assert ranges[0] == ranges[1] == "[-5,0]"
+    assert page.locator("#settings td").count() > 0
+    assert complaints == []
+    page.close()

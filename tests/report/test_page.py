@@ -1,55 +1,114 @@
 from __future__ import annotations
 
+import base64
+import gzip
 import json
+import math
 import os
 import resource
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from sqlalchemy import text, update
 
 from stability_sweep.analysis import study_frame
 from stability_sweep.data import FALLBACK_NOTICE
-from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import OutputError
 from stability_sweep.outcome import Outcome
-from stability_sweep.report import summary_sentences, write_report
+from stability_sweep.report import summary_sentences, write_study_report
 from stability_sweep.report.writing import write_atomically
-from stability_sweep.storage import Repository
+from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.storage.schema import ResultRow
+from stability_sweep.telemetry import SIGNALS, Telemetry
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 
-
-def page_of(
-    repository: Repository, build: StudyBuilder, path: Path, asked: StudyDefinition | None = None
-) -> BeautifulSoup:
-    study = build(diverges_above(1e-3), trials=20)
-    frame = study_frame(repository, study)
-    write_report(path, study.definition, frame, asked=asked or study.definition, storage=str(repository.database))
-    return BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
+Soup = BeautifulSoup
 
 
-def test_the_page_holds_maps_of_every_pair_and_all_trials(
+def written(repository: Repository, study: StoredStudy, path: Path) -> Soup:
+    write_study_report(repository, study, path)
+    return Soup(path.read_text(encoding="utf-8"), "html.parser")
+
+
+def page_of(repository: Repository, build: StudyBuilder, path: Path, *, trials: int = 20) -> Soup:
+    return written(repository, build(diverges_above(1e-3), trials=trials), path)
+
+
+def payload_of(page: Soup) -> dict[str, Any]:
+    packed = page.select_one("#payload-gzip")
+    assert packed is not None
+    content: dict[str, Any] = json.loads(gzip.decompress(base64.b64decode(packed.text)))
+    return content
+
+
+def test_the_page_holds_every_part_with_a_caption_under_each_figure(
     repository: Repository, finished_study: StudyBuilder, tmp_path: Path
 ) -> None:
-    page = page_of(repository, finished_study, tmp_path / "r.html")
-    captions = [caption.text for caption in page.select("#maps figcaption")]
-    assert captions == ["learning rate × batch size", "learning rate × clip norm", "batch size × clip norm"]
-    assert len(page.select("figure script")) == 5
-    assert len(page.select("#trials tbody tr")) == 20
+    page = page_of(repository, finished_study, tmp_path / "r.html", trials=40)
+    assert [str(section["id"]) for section in page.select("main section")] == [
+        "summary", "maps", "time", "limits", "effects", "claims", "origins", "best", "trials", "appendix",
+    ]  # fmt: skip
+    assert [title.text for title in page.select("#maps h3")] == [
+        "learning rate × batch size", "learning rate × clip norm", "batch size × clip norm", "All three at once",
+    ]  # fmt: skip
+    figures = page.select("figure.drawn")
+    assert len(figures) >= 10
+    assert all(figure.select_one("figcaption") and figure.select_one("[aria-label]") for figure in figures)
+    assert len(page.select(".key-figure")) == 5
     assert page.select_one(".notice") is None
 
 
-def test_the_maps_draw_every_trial_and_leave_empty_cells_empty(
+def test_a_map_has_a_model_in_slices_counts_and_every_trial_in_both(
     repository: Repository, finished_study: StudyBuilder, tmp_path: Path
 ) -> None:
     page = page_of(repository, finished_study, tmp_path / "r.html")
     figure = json.loads(page.select("#maps figure script")[0].text)
-    heatmap, *scatters = figure["data"]
-    assert sum(len(trace["x"]) for trace in scatters) == 20
-    assert {trace["name"] for trace in scatters} == {"stable", "diverged"}
-    cells = [value for row in heatmap["z"] for value in row]
+    by_mode: dict[str, list[dict[str, Any]]] = {"model": [], "counts": []}
+    for trace in figure["data"]:
+        if trace.get("meta"):
+            by_mode[trace["meta"]["mode"]].append(trace)
+    slices = {trace["meta"].get("slice") for trace in by_mode["model"]} - {None}
+    slider = page.select_one("#maps figure input[type=range]")
+    assert slider is not None
+    assert slices == set(range(int(str(slider["max"])) + 1))
+    assert {trace["type"] for trace in by_mode["model"]} == {"heatmap", "contour", "scatter"}
+    for traces in by_mode.values():
+        trials = [t for t in traces if t["type"] == "scatter" and t["mode"] == "markers"]
+        assert sum(len(trace["text"]) for trace in trials) == 20
+    counts = next(trace for trace in by_mode["counts"] if trace["type"] == "heatmap")
+    cells = [value for row in counts["z"] for value in row]
     assert None in cells
     assert {value for value in cells if value is not None} <= {0.0, 1.0, 0.5}
+
+
+def test_the_payload_lists_every_trial_and_every_table(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    page = page_of(repository, finished_study, tmp_path / "r.html")
+    content = payload_of(page)
+    assert [row[0] for row in content["trials"]] == list(range(20))
+    assert content["columns"][:5] == ["number", "learning_rate", "batch_size", "clip_norm", "outcome"]
+    for button in page.select("button.download"):
+        assert str(button["data-csv"]) in content["csv"]
+    assert content["csv"]["trials"].count("\n") == 21
+
+
+def test_a_trials_telemetry_and_autopsy_are_on_the_page(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    study = finished_study(diverges_above(1e-3), trials=6)
+    ids = repository.trial_ids(study, [3])
+    values = np.full((70, len(SIGNALS)), 2.0)
+    values[-1] = math.nan
+    repository.save_telemetry(ids[3], Telemetry(np.arange(1, 71), values))
+    detail = payload_of(written(repository, study, tmp_path / "r.html"))["details"]["3"]
+    assert detail["steps"][0] == 1
+    assert detail["steps"][-1] == 70
+    assert detail["signals"]["loss"][0] == 2.0
+    assert detail["signals"]["loss"][-1] is None
 
 
 def test_the_page_asks_the_network_for_nothing(
@@ -59,41 +118,128 @@ def test_the_page_asks_the_network_for_nothing(
     assert not page.select("script[src], link[rel=stylesheet], img[src^=http], iframe")
 
 
-def test_text_from_outside_is_escaped(repository: Repository, finished_study: StudyBuilder, tmp_path: Path) -> None:
+def test_a_hostile_database_gives_a_safe_page(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    """Script tags, huge texts and NaN everywhere."""
     evil = "</script><script>alert(1)</script>"
-    definition = make_definition(description=evil, budget={"trials": 2})
-    study = finished_study(lambda point: make_result(), trials=2, definition=definition)
-    frame = study_frame(repository, study)
-    write_report(tmp_path / "r.html", definition, frame, asked=definition, storage=evil)
-    assert evil not in (tmp_path / "r.html").read_text(encoding="utf-8")
+    definition = make_definition(
+        description=evil, budget={"trials": 8}, claims=[{"says": "batch_size = 16 avoids divergence", "source": evil}]
+    )
+    nan = math.nan
+    bad = make_result(Outcome.EXPLODED, first_loss=nan, final_loss=nan, best_loss=nan, max_loss=math.inf,
+                      validation_loss=nan)  # fmt: skip
+    failed = make_result(Outcome.FAILED, failure=evil * 500)
+    results = iter([bad, failed, make_result(), make_result(Outcome.DIVERGED)] * 2)
+    study = finished_study(lambda point: next(results), trials=8, definition=definition)
+    with repository.database.session() as session:
+        session.execute(update(ResultRow).values(worker=evil, divergence_origin=evil * 3, divergence_cause=evil[:40]))
+        session.execute(update(ResultRow).where(ResultRow.number == 3).values(divergence_cause=None))
+    page = written(repository, study, tmp_path / "r.html")
+    html = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert evil not in html
+    assert "<script>alert" not in html
+    assert len(payload_of(page)["trials"]) == 8
 
 
-def test_the_fallback_is_told_on_the_page(repository: Repository, finished_study: StudyBuilder, tmp_path: Path) -> None:
-    asked = make_definition(data={"dataset": "mnist", "fallback": "digits"})
-    page = page_of(repository, finished_study, tmp_path / "r.html", asked=asked)
-    notice = page.select_one(".notice")
+def test_the_fallback_is_told_on_the_page(repository: Repository, tmp_path: Path) -> None:
+    asked = make_definition(data={"dataset": "mnist", "fallback": "digits", "training_images": 200})
+    study = repository.create_study(asked, "digits")
+    notice = written(repository, study, tmp_path / "r.html").select_one(".notice")
     assert notice is not None
     assert FALLBACK_NOTICE in notice.text
 
 
-def test_a_study_without_trials_still_has_a_page(
-    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+@pytest.mark.parametrize("trials", [0, 1, 5])
+def test_a_study_of_few_trials_has_a_page_that_says_what_it_cannot_say(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path, trials: int
 ) -> None:
-    definition = make_definition()
-    study = repository.create_study(definition, "digits")
-    write_report(tmp_path / "r.html", definition, study_frame(repository, study), asked=definition, storage="here")
-    assert "No trial of study small has an outcome yet" in (tmp_path / "r.html").read_text(encoding="utf-8")
+    study = finished_study(lambda point: make_result(), trials=trials, definition=make_definition())
+    page = written(repository, study, tmp_path / "r.html")
+    assert len(payload_of(page)["trials"]) == trials
+    if trials < 5:
+        assert "Too few trials for a model" in page.text
+    if not trials:
+        assert "No trial of study small has an outcome yet" in page.text
+    assert "no dimension's importance can be told" in page.text
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_study_of_one_outcome_only_has_a_page(
     repository: Repository, finished_study: StudyBuilder, tmp_path: Path, outcome: Outcome
 ) -> None:
-    study = finished_study(lambda point: make_result(outcome), trials=3)
-    frame = study_frame(repository, study)
-    write_report(tmp_path / "r.html", study.definition, frame, asked=study.definition, storage="here")
-    page = BeautifulSoup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser")
-    assert len(page.select(f"#trials td.{outcome.value}")) == 3
+    study = finished_study(lambda point: make_result(outcome), trials=7)
+    page = written(repository, study, tmp_path / "r.html")
+    assert {row[4] for row in payload_of(page)["trials"]} == {outcome.value}
+
+
+def test_a_study_of_one_dimension_has_counts_instead_of_maps(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    space = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"}
+    definition = make_definition(search_space=space, budget={"trials": 30})
+    study = finished_study(diverges_above(1e-3), trials=30, definition=definition)
+    page = written(repository, study, tmp_path / "r.html")
+    assert "Only one dimension is searched" in page.text
+    assert [title.text for title in page.select("#maps h3")] == ["Diverged by learning rate"]
+    assert page.select_one("#limits") is not None
+
+
+def test_a_study_of_seven_dimensions_says_which_have_no_map(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    space: dict[str, Any] = {
+        "learning_rate": {"low": 1e-5, "high": 1e-1, "log": True},
+        "batch_size": [16, 64],
+        "model.activation": ["relu", "tanh"],
+        "model.n_lf": [1, 2, 3],
+        "training.warmup_steps": {"low": 0, "high": 20},
+        "model.eps_lf": {"low": 1e-4, "high": 1e-1, "log": True},
+    }
+    definition = make_definition(search_space=space, budget={"trials": 60})
+    study = finished_study(diverges_above(1e-3), trials=60, definition=definition)
+    page = written(repository, study, tmp_path / "r.html")
+    assert len(page.select("#maps figure")) == 7  # six pairs of four dimensions, and the view of the core three
+    assert "Dimensions without a map of their own stand at their middle: " in page.text
+
+
+def test_a_study_of_nothing_searched_has_a_page(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    space = {"learning_rate": 1e-3, "batch_size": 16, "clip_norm": "off"}
+    definition = make_definition(search_space=space, budget={"trials": 6})
+    page = written(
+        repository, finished_study(diverges_above(1e-2), trials=6, definition=definition), tmp_path / "r.html"
+    )
+    assert page.select_one("#maps") is None
+    assert len(payload_of(page)["trials"]) == 6
+
+
+def test_a_trial_that_lacks_a_dimension_is_left_out_of_the_maps(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    """Another program may put such a trial into the study."""
+    study = finished_study(diverges_above(1e-3), trials=12)
+    lost = repository.trial_ids(study, [4])[4]
+    with repository.database.session() as session:
+        session.execute(
+            text("DELETE FROM trial_params WHERE trial_id = :id AND param_name = 'batch_size'"), {"id": lost}
+        )
+    page = written(repository, study, tmp_path / "r.html")
+    assert 4 not in [row[0] for row in payload_of(page)["trials"]]
+
+
+def test_claims_of_the_definition_are_judged_on_the_page(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    claims = [{"says": "learning_rate <= 1e-2 avoids divergence", "source": "somebody"}]
+    definition = make_definition(claims=claims, budget={"trials": 60})
+    page = written(
+        repository, finished_study(diverges_above(1e-3), trials=60, definition=definition), tmp_path / "r.html"
+    )
+    cells = [cell.text for cell in page.select("#claims td")]
+    assert cells[:2] == ["learning rate <= 1e-2 avoids divergence", "contradicted"]
+    assert "somebody" in cells
 
 
 def test_the_summary_is_five_sentences_with_counts_and_intervals(

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 from stability_sweep.autopsy import Autopsy, ProbedTensor
 from stability_sweep.errors import StudyError
 from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
-from stability_sweep.storage import Database, Repository, StoredStudy
+from stability_sweep.storage import Database, Repository, StoredStudy, bulk
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.schema import decode_number, encode_number
 from stability_sweep.telemetry import SIGNALS, Telemetry
@@ -110,6 +110,73 @@ def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repos
     other = ask(anywhere, study)
     assert anywhere.telemetry(other._trial_id) is None
     assert anywhere.autopsy(other._trial_id) is None
+
+
+def save_measured(repository: Repository, study: StoredStudy, outcomes: list[Outcome]) -> list[int]:
+    """Trials with these outcomes, with telemetry (one step, its loss the trial's number) and autopsy; their ids."""
+    ids = []
+    for number, outcome in enumerate(outcomes):
+        trial = ask(repository, study)
+        values = np.full((1, len(SIGNALS)), float(number))
+        telemetry = Telemetry(np.array([1]), values).to_bytes()
+        autopsy = Autopsy(step=number + 1, cause=Cause.LOSS_OVERFLOW, origin="loss", largest_finite=3.4e38).to_bytes()
+        stored_forms = {"telemetry": telemetry, "autopsy": autopsy}
+        repository.save_result(study, trial._trial_id, number, make_result(outcome), PROVENANCE, **stored_forms)
+        ids.append(trial._trial_id)
+    return ids
+
+
+def test_telemetry_and_autopsies_of_listed_trials_come_in_the_order_asked(
+    anywhere: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MOST_IN_A_LIST", 2)  # three statements
+    study = anywhere.create_study(make_definition(), "digits")
+    ids = save_measured(anywhere, study, [Outcome.DIVERGED] * 5)
+    bare = ask(anywhere, study)._trial_id
+    asked = np.array([ids[3], ids[0], bare, ids[4], ids[1]])
+    telemetries = list(anywhere.telemetries_of(asked))
+    assert [trial_id for trial_id, _ in telemetries] == [ids[n] for n in (3, 0, 4, 1)]
+    assert [telemetry.signal("loss")[0] for _, telemetry in telemetries] == [3, 0, 4, 1]
+    assert [(trial_id, autopsy.step) for trial_id, autopsy in anywhere.autopsies_of(asked)] == [
+        (ids[n], n + 1) for n in (3, 0, 4, 1)
+    ]
+    assert list(anywhere.telemetries_of([])) == []
+    assert list(anywhere.autopsies_of([bare])) == []
+
+
+def test_trials_are_found_by_their_numbers_in_their_study_alone(
+    anywhere: Repository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "MOST_IN_A_LIST", 2)
+    study = anywhere.create_study(make_definition(), "digits")
+    other = anywhere.create_study(make_definition(name="other"), "digits")
+    ids: dict[str, list[int]] = {study.name: [], other.name: []}
+    for _ in range(3):
+        for one in (other, study):
+            ids[one.name].append(ask(anywhere, one)._trial_id)
+    assert anywhere.trial_ids(study, [2, 0, 7, 1]) == dict(enumerate(ids["small"]))
+    assert anywhere.trial_ids(other, np.arange(3)) == dict(enumerate(ids["other"]))
+    assert anywhere.trial_ids(study, []) == {}
+
+
+def test_capped_telemetry_is_spread_evenly_over_stable_and_diverged_trials(anywhere: Repository) -> None:
+    study = anywhere.create_study(make_definition(), "digits")
+    outcomes = [Outcome.DIVERGED if n % 3 == 0 else Outcome.STALLED if n == 1 else Outcome.STABLE for n in range(30)]
+    save_measured(anywhere, study, outcomes)
+    save(anywhere, study, make_result())  # without telemetry: it takes nobody's place
+
+    def chosen(most: int | None) -> list[int]:
+        return [stored.number for stored, _ in anywhere.telemetries(study, most_per_outcome=most)]
+
+    assert chosen(None) == list(range(30))
+    assert chosen(1000) == [n for n in range(30) if n != 1]
+    for most in (1, 2, 5, 9):
+        numbers = chosen(most)
+        assert numbers == sorted(numbers)
+        for outcome, members in ((Outcome.DIVERGED, 10), (Outcome.STABLE, 19)):
+            ranks = [n for n, m in enumerate(m for m in range(30) if outcomes[m] is outcome) if m in numbers]
+            assert len(ranks) == most
+            assert max(np.diff([-1, *ranks])) <= math.ceil(members / most)
 
 
 def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> None:

@@ -1,0 +1,71 @@
+"""What the trials say about the claims of a definition."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pandas as pd
+
+from stability_sweep.analysis.frame import counted
+from stability_sweep.analysis.proportion import Proportion
+from stability_sweep.claim import Claim
+from stability_sweep.outcome import Outcome
+
+SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "not enough evidence"
+
+
+def judge_claims(claims: Sequence[Claim], frame: pd.DataFrame) -> pd.DataFrame:
+    """Judge every claim by the trials that meet its conditions, whatever their other settings.
+
+    "Avoids divergence" is *supported* if the 95% interval of the share that diverged lies at or below the claim's
+    tolerance, *contradicted* if it lies above it, and otherwise there is *not enough evidence*.
+
+    Returns:
+        One row per claim: ``claim``, ``source``, ``verdict``, ``tolerance``, ``diverged``, ``total``, ``fraction``,
+        ``low``, ``high`` (Wilson's 95% interval), ``others_diverged``, ``others_total`` (the trials that do not meet
+        the conditions), ``stalled`` (finite, but hardly learned), ``best_validation_loss`` (of the stable or stalled
+        trials under the claim; NaN if there is none), ``cost`` (how much larger that is than the study's best stable
+        trial's; NaN if unknown).
+    """
+    trials = counted(frame)
+    finished = trials[trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
+    best = trials.loc[trials["outcome"] == Outcome.STABLE.value, "validation_loss"].min()
+    rows = []
+    for claim in claims:
+        names = [condition.dimension for condition in claim.conditions]
+        meets = _meets(claim, trials, names)
+        under, others = Proportion.diverged(trials[meets]), Proportion.diverged(trials[~meets])
+        low, high = under.interval
+        under_best = finished.loc[meets.reindex(finished.index), "validation_loss"].min()
+        rows.append(
+            {
+                "claim": claim.says,
+                "source": claim.source,
+                "verdict": _verdict(under, claim.tolerance),
+                "tolerance": claim.tolerance,
+                "diverged": under.count,
+                "total": under.total,
+                "fraction": under.value,
+                "low": low,
+                "high": high,
+                "others_diverged": others.count,
+                "others_total": others.total,
+                "stalled": int((trials.loc[meets, "outcome"] == Outcome.STALLED.value).sum()),
+                "best_validation_loss": float(under_best),
+                "cost": float(under_best - best),
+            }
+        )
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim"])
+
+
+def _meets(claim: Claim, trials: pd.DataFrame, names: list[str]) -> pd.Series[bool]:
+    columns = [trials[name] for name in names]
+    values = [claim.holds(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+    return pd.Series(values, index=trials.index, dtype=bool)
+
+
+def _verdict(share: Proportion, tolerance: float) -> str:
+    low, high = share.interval
+    if not share.total or low <= tolerance < high:
+        return UNDECIDED
+    return SUPPORTED if high <= tolerance else CONTRADICTED

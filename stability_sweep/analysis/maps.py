@@ -1,0 +1,183 @@
+"""The surface on a regular grid of two dimensions, slice by slice of a third: what a map draws."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stability_sweep.analysis.axes import Axis
+from stability_sweep.analysis.encoding import searched_axes
+from stability_sweep.analysis.speed_limit import reference_point, representatives
+from stability_sweep.analysis.surface import Surface
+from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
+from stability_sweep.search_space import Choices, Value
+
+Array = npt.NDArray[np.float64]
+
+GRID = 32
+"""Columns of a map along a range."""
+
+SOLID_GRID = 22
+MOST_SLICES = 5
+MOST_MAPPED = 4
+"""Maps of every pair of so many dimensions; the page says which are left out."""
+
+ALL = "all"
+
+
+@dataclass(frozen=True)
+class Slice:
+    """A value of the third dimension at which a map is drawn, and the trials that are near it."""
+
+    label: str
+    value: Value | None
+    """None where there is no third dimension."""
+
+
+@dataclass(frozen=True)
+class PairMap:
+    """P(diverge) over a pair of dimensions."""
+
+    x: Axis
+    y: Axis
+    third: Axis | None
+    """The dimension that the slices run through."""
+    slices: tuple[Slice, ...]
+    x_positions: Array
+    y_positions: Array
+    table: pd.DataFrame
+    """Columns ``slice`` (index), ``x``, ``y`` (values), ``x_position``, ``y_position``, ``probability``, ``low``,
+    ``high``; in the order slice, y, x."""
+
+    def grid(self, column: str, index: int) -> Array:
+        """One column of one slice, (y, x)."""
+        part = self.table[self.table["slice"] == index]
+        return part[column].to_numpy(np.float64).reshape(len(self.y_positions), len(self.x_positions))
+
+    def slice_of(self, trials: pd.DataFrame) -> npt.NDArray[np.int64]:
+        """For every trial the slice that it is nearest to."""
+        if self.third is None:
+            return np.zeros(len(trials), dtype=np.int64)
+        places = np.array([self.third.position(s.value) for s in self.slices if s.value is not None])
+        positions = np.array([self.third.position(value) for value in trials[self.third.name].tolist()])
+        return np.asarray(np.abs(positions[:, None] - places[None, :]).argmin(axis=1), dtype=np.int64)
+
+
+def mapped_dimensions(definition: StudyDefinition, importance: Sequence[str] = ()) -> list[str]:
+    """The dimensions that get maps: the core ones that are searched, then the most important others."""
+    searched = list(searched_axes(definition))
+    core = [name for name in CORE_DIMENSIONS if name in searched]
+    others = sorted(
+        (name for name in searched if name not in core),
+        key=lambda name: importance.index(name) if name in importance else len(importance),
+    )
+    return [*core, *others][:MOST_MAPPED]
+
+
+def pair_maps(surface: Surface, definition: StudyDefinition, importance: Sequence[str] = ()) -> list[PairMap]:
+    """A map for every pair of the mapped dimensions; the third runs through slices, all others stand still.
+
+    Args:
+        surface: the fitted surface.
+        definition: the study.
+        importance: dimensions, most important first; the third of a pair is the most important one that is left.
+    """
+    names, axes = mapped_dimensions(definition, importance), searched_axes(definition)
+    maps = []
+    for x, y in itertools.combinations(names, 2):
+        left = [name for name in names if name not in (x, y)]
+        third = min(left, key=lambda n: importance.index(n) if n in importance else 99) if left else None
+        maps.append(pair_map(surface, definition, axes[x], axes[y], axes[third] if third else None))
+    return maps
+
+
+def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, third: Axis | None = None) -> PairMap:
+    """The map of two dimensions, along axes that may be longer than the study's own.
+
+    Where the study did not search, there is no probability (NaN): a surface is not to be trusted there.
+    """
+    slices: tuple[Slice, ...] = (Slice(ALL, None),)
+    if third is not None:
+        slices = tuple(Slice(label, value) for label, value in representatives(definition, third.name, MOST_SLICES))
+    (x_positions, x_values), (y_positions, y_values) = grid_values(x, GRID), grid_values(y, GRID)
+    rows = pd.MultiIndex.from_product(
+        [range(len(slices)), range(len(y_values)), range(len(x_values))], names=["slice", "row", "column"]
+    ).to_frame(index=False)
+    points = pd.DataFrame({name: [value] * len(rows) for name, value in reference_point(definition).items()})
+    points[x.name] = pd.Series(x_values)[rows["column"]].to_numpy()
+    points[y.name] = pd.Series(y_values)[rows["row"]].to_numpy()
+    if third is not None:
+        points[third.name] = pd.Series([s.value for s in slices])[rows["slice"]].to_numpy()
+    is_searched = pd.Series(True, index=points.index)
+    for axis in (x, y):
+        inside = pd.Series([contains(definition, axis.name, value) for value in points[axis.name].tolist()])
+        points[axis.name] = points[axis.name].where(inside, reference_point(definition)[axis.name])
+        is_searched &= inside
+    table = pd.DataFrame(
+        {
+            "slice": rows["slice"],
+            "x": pd.Series(x_values)[rows["column"]].to_numpy(),
+            "y": pd.Series(y_values)[rows["row"]].to_numpy(),
+            "x_position": x_positions[rows["column"]],
+            "y_position": y_positions[rows["row"]],
+        }
+    ).join(surface.predict(points).where(is_searched))
+    return PairMap(x, y, third, slices, x_positions, y_positions, table)
+
+
+def contains(definition: StudyDefinition, name: str, value: Value) -> bool:
+    """Whether a study searched a value of a dimension."""
+    dimension = definition.search_space[name]
+    if isinstance(dimension, Choices):
+        return value in dimension.grid(0)
+    assert isinstance(value, (int, float))
+    if math.isinf(value):
+        return dimension.off_share > 0
+    return dimension.low <= value <= dimension.high
+
+
+def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:
+    """Evenly spaced positions along an axis with the values there: all choices, or the middles of `count` columns.
+
+    The stretch of "off" has columns of the same width, all with that one value.
+    """
+    if axis.values:
+        return np.array(axis.centers), list(axis.values)
+    end = axis.edges[-2] if axis.has_off else axis.edges[-1]
+    width = (end - axis.edges[0]) / count
+    edges = axis.edges[0] + width * np.arange(count + 1)
+    positions = [(low + high) / 2 for low, high in pairwise(edges.tolist())]
+    values: list[Value] = [float(10**p) if axis.is_log else p for p in positions]
+    if axis.has_off:
+        columns = max(1, round((axis.edges[-1] - end) / width))
+        positions += [end + width * (i + 0.5) for i in range(columns)]
+        values += [math.inf] * columns
+    return np.array(positions), values
+
+
+def half_surface(surface: Surface, definition: StudyDefinition) -> pd.DataFrame:
+    """P(diverge) on a solid grid of the three core dimensions, for a view of the 50% surface.
+
+    Returns:
+        Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on their axes) and ``probability``; empty
+        unless all three are searched.
+    """
+    axes = searched_axes(definition)
+    if any(name not in axes for name in CORE_DIMENSIONS):
+        return pd.DataFrame(columns=[*CORE_DIMENSIONS, "probability"])
+    grids = {name: grid_values(axes[name], SOLID_GRID) for name in CORE_DIMENSIONS}
+    index = np.indices([len(positions) for positions, _ in grids.values()]).reshape(3, -1)
+    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in reference_point(definition).items()})
+    places = pd.DataFrame()
+    for row, (name, (positions, values)) in zip(index, grids.items(), strict=True):
+        points[name] = pd.Series(values)[row].to_numpy()
+        places[name] = positions[row]
+    places["probability"] = surface.predict(points)["median"]
+    return places

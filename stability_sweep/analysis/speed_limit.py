@@ -1,0 +1,168 @@
+"""The speed limit: the largest learning rate that is safe, against batch size, for every band of clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stability_sweep.analysis.axes import Axis, format_value, study_axes
+from stability_sweep.analysis.surface import BAND, Surface
+from stability_sweep.claim import DEFAULT_TOLERANCE
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.search_space import Choices, Value
+
+RATES = 61
+"""Learning rates that are looked at; between two of them the limit is interpolated."""
+
+DRAWS = 200
+MOST_BATCHES = 9
+MOST_CLIP_BANDS = 4
+
+REACHED, NOT_REACHED, NONE_IS_SAFE = "reached", "not reached", "none is safe"
+
+
+def speed_limits(
+    surface: Surface, definition: StudyDefinition, *, tolerance: float = DEFAULT_TOLERANCE, seed: int = 0
+) -> pd.DataFrame:
+    """The largest learning rate up to which P(diverge) stays at or under a tolerance.
+
+    The limit is where the posterior median first passes the tolerance, from below. Every joint draw from the posterior
+    has a limit of its own; their quantiles are the band. A draw's limit is its last safe rate below the rate at which
+    it passes one half: among dozens of rates far below the boundary some draw is over a few percent by chance, which
+    says nothing about the boundary. Dimensions beyond the three core ones stand at their reference
+    (`reference_point`).
+
+    Args:
+        surface: the fitted surface; learning rate must be one of its dimensions.
+        definition: the study.
+        tolerance: what is called safe.
+        seed: of the draws.
+
+    Returns:
+        One row per batch size and band of clipping: ``batch_size``, ``clip`` (label), ``clip_norm`` (value at which
+        it was computed), ``limit`` (from the posterior median; NaN unless reached), ``low`` and ``high`` (90% credible
+        band; 0 stands for "none is safe", infinity for "not reached"), ``status`` (``reached``, ``not reached`` within
+        the range: everything is safe, ``none is safe``). Empty if the learning rate is not searched.
+    """
+    columns = ["batch_size", "clip", "clip_norm", "limit", "low", "high", "status"]
+    axes = study_axes(definition)
+    if "learning_rate" not in surface.encoding.names:
+        return pd.DataFrame(columns=columns)
+    rates = _rates(axes["learning_rate"])
+    is_listed = bool(axes["learning_rate"].values)
+    rows = []
+    for clip_label, clip in representatives(definition, "clip_norm", MOST_CLIP_BANDS):
+        for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
+            point = {**reference_point(definition), "batch_size": batch, "clip_norm": clip}
+            line = points_at(point, learning_rate=rates)
+            limit = _crossing(rates, surface.predict(line)["median"].to_numpy(), tolerance, is_listed=is_listed)
+            drawn = [
+                _crossing(rates, _from_boundary(draw, tolerance), tolerance, is_listed=is_listed)
+                for draw in surface.draws(line, DRAWS, seed=seed)
+            ]
+            low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
+            low, high = min(low, limit), max(high, limit)
+            status = NONE_IS_SAFE if limit == 0 else NOT_REACHED if math.isinf(limit) else REACHED
+            shown = limit if status == REACHED else math.nan
+            rows.append([batch, clip_label, clip, shown, float(low), float(high), status])
+    return pd.DataFrame(rows, columns=columns)
+
+
+def limit_in_words(row: Mapping[Any, Any]) -> str:
+    """``1.2e-3 (90% band 8e-4 to 2e-3)``, from a row of `speed_limits`."""
+    if row["status"] == NOT_REACHED:
+        return "not reached: every learning rate of the study is safe" + _band_in_words(row)
+    if row["status"] == NONE_IS_SAFE:
+        return "none is safe: even the smallest learning rate of the study is over the tolerance" + _band_in_words(row)
+    return format_value(float(row["limit"])) + _band_in_words(row)
+
+
+def _band_in_words(row: Mapping[Any, Any]) -> str:
+    ends = [
+        "none" if row[end] == 0 else "beyond the range" if math.isinf(row[end]) else format_value(float(row[end]))
+        for end in ("low", "high")
+    ]
+    return f" (90% band {ends[0]} to {ends[1]})"
+
+
+def reference_point(definition: StudyDefinition) -> dict[str, Value]:
+    """A value for every dimension where a map does not show it: the middle of a range, the middle choice."""
+    return {name: representatives(definition, name, 1)[0][1] for name in definition.search_space}
+
+
+def points_at(point: Mapping[str, Value], **varied: npt.NDArray[Any]) -> pd.DataFrame:
+    """Points that differ from one in the given dimensions only; all arrays have one length."""
+    return pd.DataFrame(
+        {**{name: [value] * len(next(iter(varied.values()))) for name, value in point.items()}, **varied}
+    )
+
+
+def _rates(axis: Axis) -> npt.NDArray[np.float64]:
+    if axis.values:
+        return np.array([float(value) for value in axis.values])
+    positions = np.linspace(axis.edges[0], axis.edges[-1], RATES)
+    return 10**positions if axis.is_log else positions
+
+
+def representatives(definition: StudyDefinition, name: str, most: int) -> list[tuple[str, Value]]:
+    """At most so many values of a dimension that stand for all of it, with labels; "off" is always among several."""
+    dimension, axis = definition.search_space[name], study_axes(definition)[name]
+    if isinstance(dimension, Choices):
+        values = list(axis.values)
+        picked = values if len(values) <= most else [values[i] for i in _spread(len(values), most)]
+        return [(format_value(value), value) for value in picked]
+    bands = max(1, most - int(axis.has_off and most > 1))
+    end = axis.edges[-2] if axis.has_off else axis.edges[-1]
+    edges = np.linspace(axis.edges[0], end, bands + 1)
+    found: list[tuple[str, Value]] = []
+    for low, high in pairwise(edges):
+        ends = [float(10**p if axis.is_log else p) for p in (low, high, (low + high) / 2)]
+        label = f"{format_value(ends[0])} to {format_value(ends[1])}"
+        is_whole = isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share
+        found.append((label, round(ends[2]) if is_whole else ends[2]))
+    if axis.has_off and most > 1:
+        found.append(("off", math.inf))
+    return found
+
+
+def _spread(count: int, most: int) -> list[int]:
+    if most == 1:
+        return [count // 2]
+    return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
+
+
+def _from_boundary(probability: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.float64]:
+    """A line on which nothing is over the tolerance before the last safe rate below the boundary."""
+    over_half = probability > max(0.5, tolerance)
+    boundary = int(np.argmax(over_half)) if over_half.any() else len(probability)
+    safe = np.flatnonzero(probability[:boundary] <= tolerance)
+    if not len(safe):
+        return probability
+    return np.concatenate([np.minimum(probability[: safe[-1]], tolerance), probability[safe[-1] :]])
+
+
+def _crossing(
+    rates: npt.NDArray[np.float64], probability: npt.NDArray[np.float64], tolerance: float, *, is_listed: bool = False
+) -> float:
+    """The first rate at which the tolerance is passed, interpolated; 0 if at the first one, infinity if nowhere.
+
+    Of listed rates, the last one before that.
+    """
+    over = probability > tolerance
+    if not over.any():
+        return math.inf
+    first = int(np.argmax(over))
+    if first == 0:
+        return 0.0
+    if is_listed:
+        return float(rates[first - 1])
+    # On logarithmic rates and logits the line is nearly straight.
+    logits = np.log(np.clip(probability[first - 1 : first + 1], 1e-12, 1 - 1e-12))
+    share = float((math.log(tolerance) - logits[0]) / (logits[1] - logits[0]))
+    return float(np.exp(np.interp(min(max(share, 0.0), 1.0), [0, 1], np.log(rates[first - 1 : first + 1]))))

@@ -1,0 +1,140 @@
+"""Everything that a report says about a study, as tables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import pandas as pd
+
+from stability_sweep.analysis.advice import judge_claims
+from stability_sweep.analysis.best import best_stable_settings
+from stability_sweep.analysis.divergence import divergence_by_band
+from stability_sweep.analysis.effects import HazardEffects, dimension_importance, hazard_effects
+from stability_sweep.analysis.encoding import searched_axes
+from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
+from stability_sweep.analysis.frame import counted
+from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
+from stability_sweep.analysis.speed_limit import speed_limits
+from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
+from stability_sweep.analysis.survival import hazard_by_band, horizon_table, survival_curves
+from stability_sweep.claim import DEFAULT_TOLERANCE
+from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
+from stability_sweep.outcome import TrialResult
+from stability_sweep.telemetry import Telemetry
+
+LONGER = (1, 10)
+"""Horizons that P(diverge) is estimated at, in multiples of the study's own."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """A study in numbers."""
+
+    definition: StudyDefinition
+    """With the data set that was really used."""
+    frame: pd.DataFrame
+    """One row per finished trial."""
+    tolerance: float
+    """What is called safe: P(diverge) at most this."""
+    surface: Surface | None
+    """None with fewer than 5 trials, or nothing searched."""
+    quality: pd.DataFrame
+    maps: list[PairMap]
+    solid: pd.DataFrame
+    limits: pd.DataFrame
+    best: pd.DataFrame
+    effects: HazardEffects
+    importance: pd.DataFrame
+    claims: pd.DataFrame
+    origins: pd.DataFrame
+    origins_by_rate: pd.DataFrame
+    warnings: pd.DataFrame
+    survival: dict[str, pd.DataFrame] = field(default_factory=dict)
+    """By dimension, as the next two."""
+    hazards: dict[str, pd.DataFrame] = field(default_factory=dict)
+    horizons: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def trials(self) -> pd.DataFrame:
+        """The trials that count: all but the failed ones."""
+        return counted(self.frame)
+
+    def tables(self) -> dict[str, pd.DataFrame]:
+        """Every table under the name of its file."""
+        named = {
+            "trials": self.frame,
+            "quality": self.quality,
+            "speed-limits": self.limits,
+            "best-stable-settings": self.best,
+            "effects": self.effects.table,
+            "importance": self.importance,
+            "claims": self.claims,
+            "origins": self.origins,
+            "origins-by-learning-rate": self.origins_by_rate,
+            "warning-signs": self.warnings,
+        }
+        for pair in self.maps:
+            named[f"map-{file_name(pair.x.name)}-{file_name(pair.y.name)}"] = pair.table
+        axes = searched_axes(self.definition)
+        for name, axis in axes.items():
+            named[f"counts-{file_name(name)}"] = divergence_by_band(self.frame, axis)
+        for kind, by_dimension in (("survival", self.survival), ("hazard", self.hazards), ("horizon", self.horizons)):
+            named |= {f"{kind}-{file_name(name)}": table for name, table in by_dimension.items()}
+        return named
+
+
+def analyse(
+    definition: StudyDefinition,
+    frame: pd.DataFrame,
+    telemetry: Iterable[tuple[TrialResult, Telemetry]] = (),
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+    seed: int = 0,
+) -> Analysis:
+    """Analyse a study; what its trials cannot tell is an empty table.
+
+    Args:
+        definition: the study, with the data set that was really used.
+        frame: its trials, from `study_frame`.
+        telemetry: of stable and diverged trials, for the warning signs.
+        tolerance: P(diverge) up to which a setting is called safe.
+        seed: of everything that draws.
+    """
+    axes = searched_axes(definition)
+    # A trial that another program put into the study may lack a dimension: it has no place on a map.
+    frame = frame.dropna(subset=list(definition.search_space))
+    surface = fit_surface(frame, definition, seed=seed)
+    importance = dimension_importance(frame, definition, seed=seed)
+    ranked = importance["dimension"].tolist()
+    timed = [name for name in CORE_DIMENSIONS if name in axes]
+    horizon = int(frame["horizon"].max()) if len(frame) else 0
+    steps = [horizon * factor for factor in LONGER]
+    has_trials = len(counted(frame)) > 0
+    return Analysis(
+        definition=definition,
+        frame=frame,
+        tolerance=tolerance,
+        surface=surface,
+        quality=pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed),
+        maps=[] if surface is None else pair_maps(surface, definition, ranked),
+        solid=pd.DataFrame() if surface is None else half_surface(surface, definition),
+        limits=pd.DataFrame() if surface is None else speed_limits(surface, definition, tolerance=tolerance, seed=seed),
+        best=pd.DataFrame()
+        if surface is None
+        else best_stable_settings(frame, definition, surface, tolerance=tolerance),
+        effects=hazard_effects(frame, definition, seed=seed),
+        importance=importance,
+        claims=judge_claims(definition.claims, frame),
+        origins=divergence_origins(frame),
+        origins_by_rate=origins_by_band(frame, axes["learning_rate"]) if "learning_rate" in axes else pd.DataFrame(),
+        warnings=warning_signs(telemetry),
+        survival={name: survival_curves(frame, axes[name]) for name in timed},
+        hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
+        horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},
+    )
+
+
+def file_name(dimension: str) -> str:
+    """A dimension's name as part of a file's."""
+    return dimension.replace("_", "-").replace(".", "-")

@@ -1,0 +1,223 @@
+"""P(diverge) at every point of the search space, with how sure that is.
+
+A Gaussian-process classifier (Rasmussen and Williams 2006, chapter 3) over the coordinates of `Encoding`: nearby
+settings behave alike, how near is learned from the trials (one length per coordinate, by the largest posterior of the
+kernel's parameters), and where there are no trials the band opens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import wraps
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit, ndtri
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+from typing_extensions import ParamSpec, TypeVar
+
+from stability_sweep.analysis.binomial import BinomialProcess, Kernel, fit_binomial
+from stability_sweep.analysis.encoding import Encoding
+from stability_sweep.analysis.frame import counted
+from stability_sweep.analysis.pooling import Cells, cells_of
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.outcome import Outcome
+
+Array = npt.NDArray[np.float64]
+Parameters = ParamSpec("Parameters")
+Returned = TypeVar("Returned")
+
+FEWEST_TRIALS = 5
+"""With fewer trials there is no surface: counts say all there is to say."""
+
+BAND = 0.90
+"""Share of the posterior inside the credible band."""
+
+RESOLUTION = 0.005
+"""A band's end within this of 0 or 1 is drawn to it: no study of this size tells 0.1% from nothing."""
+
+KERNEL_TRIALS = 300
+"""The kernel's parameters are learned from at most so many trials: time grows with the cube."""
+
+FOLDS = 5
+MOST_VALIDATED = 1000
+CHUNK = 4000
+
+# Log-normal priors: without them a study whose boundary is straight gets an endless length and a band that is far too
+# narrow. Medians: a length of 0.6 of the axis, a variance of 20 (P from 1e-4 to 1 - 1e-4 within two deviations).
+PRIOR_LENGTH, PRIOR_VARIANCE, PRIOR_LOG_SD = 0.6, 20.0, 1.0
+LENGTH_BOUNDS, VARIANCE_BOUNDS = (0.05, 20.0), (0.5, 1000.0)
+
+
+def _on_one_thread(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
+    """Matrices of this size are slower on several threads, and far slower on a busy machine."""
+
+    @wraps(function)
+    def limited(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Returned:
+        with threadpool_limits(1):
+            return function(*args, **kwargs)
+
+    return limited
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A fitted surface."""
+
+    encoding: Encoding
+    process: BinomialProcess
+    cells: Cells
+    lengths: tuple[float, ...]
+    """Per coordinate, in shares of its axis: over how far settings behave alike."""
+
+    @property
+    def trials(self) -> int:
+        """Trials that it rests on."""
+        return int(self.cells.total.sum())
+
+    @_on_one_thread
+    def predict(self, points: pd.DataFrame) -> pd.DataFrame:
+        """P(diverge) at points (a column per dimension): ``probability``, ``median``, ``low`` and ``high``.
+
+        The probability is the posterior mean: the one to bet on. The median is the one to look for a line in, since
+        where little is known the mean leans to one half. The ends are those of the 90% credible band.
+        """
+        parts = [self.process.latent(part) for part in _chunks(self.encoding.encode(points))]
+        mean = np.concatenate([part[0] for part in parts]) if parts else np.zeros(0)
+        deviation = np.sqrt(np.concatenate([part[1] for part in parts])) if parts else np.zeros(0)
+        reach = float(ndtri((1 + BAND) / 2)) * deviation
+        low, high = expit(mean - reach), expit(mean + reach)
+        return pd.DataFrame(
+            {
+                "probability": _mean_probability(mean, deviation),
+                "median": expit(mean),
+                "low": np.where(low < RESOLUTION, 0.0, low),
+                "high": np.where(high > 1 - RESOLUTION, 1.0, high),
+            },
+            index=points.index,
+        )
+
+    @_on_one_thread
+    def draws(self, points: pd.DataFrame, count: int, *, seed: int) -> Array:
+        """Joint draws of P(diverge) from the posterior, (count, points): what belongs together stays together."""
+        return expit(self.process.draws(self.encoding.encode(points), count, seed))
+
+    def nearness(self, one: pd.DataFrame, others: pd.DataFrame) -> Array:
+        """How alike the model thinks that settings behave, from 0 to 1, (one, others)."""
+        scale = self.process.kernel(self.process.places[:1], self.process.places[:1])[0, 0]
+        return self.process.kernel(self.encoding.encode(one), self.encoding.encode(others)) / float(scale)
+
+
+@_on_one_thread
+def fit_surface(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> Surface | None:
+    """The surface of a study's trials.
+
+    Args:
+        frame: trials from `study_frame`; failed ones are left out. All have the horizon that the definition says.
+        definition: the study.
+        seed: of the choice of trials where there are too many.
+
+    Returns:
+        None where there is nothing to fit: fewer than 5 trials, or no dimension with more than one value.
+    """
+    trials = counted(frame)
+    encoding = Encoding.of(definition)
+    if len(trials) < FEWEST_TRIALS or not encoding.axes:
+        return None
+    places, diverged = encoding.encode(trials), _diverged(trials)
+    kernel, lengths = _learn_kernel(places, diverged, seed)
+    cells = cells_of(places, diverged, lambda cells: _fit(kernel, cells), np.array(lengths), seed=seed)
+    return Surface(encoding, _fit(kernel, cells), cells, lengths)
+
+
+@_on_one_thread
+def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) -> pd.DataFrame:
+    """How well the surface tells trials that it has not seen, beside a forecast that only knows the base rate.
+
+    Five folds; the repeats of a point stay together. At most 1,000 trials, evenly chosen. The kernel's parameters
+    come from all trials.
+
+    Returns:
+        One row per score (``log loss``, ``Brier score``; smaller is better): ``score``, ``model``, ``base_rate``,
+        ``trials``. Empty if all trials ended alike.
+    """
+    trials = counted(frame)
+    if len(trials) > MOST_VALIDATED:
+        trials = trials.sample(MOST_VALIDATED, random_state=seed)
+    places, diverged = surface.encoding.encode(trials), _diverged(trials)
+    columns = ["score", "model", "base_rate", "trials"]
+    if len(set(diverged)) < 2:
+        return pd.DataFrame(columns=columns)
+    _, group = np.unique(places.round(9), axis=0, return_inverse=True)
+    fold = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()] % FOLDS
+    model, base = np.zeros(len(trials)), np.zeros(len(trials))
+    for part in range(FOLDS):
+        test, training = fold == part, fold != part
+        if not test.any() or not training.any():
+            continue
+        process = _fit(surface.process.kernel, Cells.merged(places[training], diverged[training]))
+        mean, variance = process.latent(places[test])
+        model[test] = _mean_probability(mean, np.sqrt(variance))
+        base[test] = (diverged[training].sum() + 1) / (training.sum() + 2)  # Laplace's rule: never exactly 0 or 1
+    scores: dict[str, Callable[[Array], float]] = {
+        "log loss": lambda p: float(-np.mean(np.log(np.where(diverged > 0, p, 1 - p).clip(1e-9)))),
+        "Brier score": lambda p: float(np.mean((p - diverged) ** 2)),
+    }
+    rows = [[name, score(model), score(base), len(trials)] for name, score in scores.items()]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _diverged(trials: pd.DataFrame) -> Array:
+    return np.asarray(trials["outcome"] == Outcome.DIVERGED.value, dtype=np.float64)
+
+
+def _fit(kernel: Kernel, cells: Cells) -> BinomialProcess:
+    return fit_binomial(kernel, cells.places, cells.diverged, cells.total)
+
+
+def _learn_kernel(places: Array, diverged: Array, seed: int) -> tuple[Kernel, tuple[float, ...]]:
+    """The kernel whose parameters have the largest posterior, by scikit-learn's gradient of the evidence."""
+    from sklearn.gaussian_process import GaussianProcessClassifier
+    from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+    coordinates = places.shape[1]
+    start = ConstantKernel(PRIOR_VARIANCE, VARIANCE_BOUNDS) * RBF([PRIOR_LENGTH] * coordinates, LENGTH_BOUNDS)
+    chosen = np.arange(len(places))
+    if len(places) > KERNEL_TRIALS:
+        chosen = np.random.default_rng(seed).choice(len(places), KERNEL_TRIALS, replace=False)
+    learned = start
+    if len(set(diverged[chosen])) > 1:
+        classifier = GaussianProcessClassifier(start, optimizer=_largest_posterior)
+        learned = classifier.fit(places[chosen], diverged[chosen]).kernel_
+    parameters = np.exp(learned.theta)
+    return learned, tuple(float(length) for length in parameters[1:])
+
+
+def _largest_posterior(objective: Callable[[Array], tuple[float, Array]], start: Array, bounds: Array) -> Any:
+    """An optimizer for scikit-learn: its negative log evidence minus our log prior."""
+    from scipy.optimize import minimize
+
+    def penalized(theta: Array) -> tuple[float, Array]:
+        value, slope = objective(theta)
+        distance = (theta - start) / PRIOR_LOG_SD
+        return float(value + np.sum(distance**2) / 2), np.asarray(slope + distance / PRIOR_LOG_SD)
+
+    found: Any = minimize(  # type: ignore[call-overload]
+        penalized, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 40}
+    )
+    return found.x, found.fun
+
+
+def _mean_probability(mean: Array, deviation: Array) -> Array:
+    """Mean of 1 / (1 + exp(-f)) over f ~ N(mean, deviation^2), by Gauss-Hermite quadrature."""
+    nodes, weights = np.polynomial.hermite.hermgauss(24)
+    values = expit(mean[:, None] + np.sqrt(2.0) * deviation[:, None] * nodes)
+    return np.asarray(values @ weights / np.sqrt(np.pi))
+
+
+def _chunks(places: Array) -> Iterator[Array]:
+    for start in range(0, len(places), CHUNK):
+        yield places[start : start + CHUNK]

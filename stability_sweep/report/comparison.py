@@ -1,0 +1,198 @@
+"""Two studies side by side, on the same axes."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pandas as pd
+from markupsafe import Markup
+
+from stability_sweep import __version__
+from stability_sweep.analysis import Analysis, Axis, Proportion, study_axes
+from stability_sweep.analysis.encoding import searched_axes
+from stability_sweep.analysis.maps import pair_map
+from stability_sweep.analysis.survival import survival_curves
+from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
+from stability_sweep.report import panels, words
+from stability_sweep.report.maps import stability_map
+from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, Table, figure_panel, write_page
+from stability_sweep.report.payload import payload
+from stability_sweep.report.study import METHOD
+from stability_sweep.search_space import Choices, Dimension, Range
+
+CONFIDENCE = 0.95
+
+
+def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: str) -> None:
+    """Write a page that compares two studies.
+
+    Args:
+        path: the HTML file.
+        first: one study.
+        second: the other.
+        storage: where they live, without a password.
+
+    Raises:
+        OutputError: if the file cannot be written.
+    """
+    both = (first, second)
+    names = [analysis.definition.name for analysis in both]
+    frame = pd.concat([analysis.frame.assign(study=analysis.definition.name) for analysis in both], ignore_index=True)
+    frame = frame[["number", "study", *[column for column in frame.columns if column not in ("number", "study")]]]
+    sections = [_settings(both), _maps(both), _time(both, frame), _limits(both)]
+    tables = {"trials": frame, "survival-by-study": survival_curves(frame, _study_axis(names)) if len(frame) else frame}
+    write_page(
+        path,
+        PageContext(
+            name=" and ".join(names),
+            description="Two studies side by side, on the same axes.",
+            notice=None,
+            sentences=_sentences(both),
+            key_figures=[figure for analysis in both for figure in _key_figures(analysis)],
+            sections=[section for section in sections if section.panels],
+            trials_text="The trials of both studies.",
+            method=METHOD,
+            appendix=[],
+            definition_json=json.dumps([json.loads(analysis.definition.to_json()) for analysis in both], indent=2),
+            fingerprint=f"{first.definition.fingerprint[:7]}, {second.definition.fingerprint[:7]}",
+            storage=storage,
+            version=__version__,
+            created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+            refresh_seconds=None,
+            payload=Markup(payload(frame, tables, {})),
+        ),
+    )
+
+
+def common_axes(first: StudyDefinition, second: StudyDefinition) -> dict[str, Axis]:
+    """Axes of the dimensions that both studies search, long enough for both."""
+    searched = [name for name in searched_axes(first) if name in searched_axes(second)]
+    merged: dict[str, Dimension] = {}
+    for name in searched:
+        dimension = _merged(first.search_space[name], second.search_space[name])
+        if dimension is not None:
+            merged[name] = dimension
+    return study_axes(first.model_copy(update={"search_space": merged}))
+
+
+def difference_in_words(first: Proportion, second: Proportion) -> str:
+    """How much more often the second diverged, with Newcombe's interval (Stat. Med. 17, 1998)."""
+    if not first.total or not second.total:
+        return "One of them has no trials yet."
+    from statsmodels.stats.proportion import confint_proportions_2indep  # type: ignore[import-untyped]
+
+    low, high = confint_proportions_2indep(
+        second.count, second.total, first.count, first.total, method="newcomb", compare="diff", alpha=1 - CONFIDENCE
+    )
+    change = second.value - first.value
+    verdict = "more" if low > 0 else "less" if high < 0 else "not surely more or less"
+    return (
+        f"The second diverged {verdict} often: a difference of {100 * change:+.0f} percentage points (95% interval "
+        f"{100 * low:+.0f} to {100 * high:+.0f}). Shares compare settings only where both sampled the same space."
+    )
+
+
+def _merged(first: Range | Choices, second: Range | Choices) -> Dimension | None:
+    """A dimension that holds both; None where a range meets a list."""
+    if isinstance(first, Choices) and isinstance(second, Choices):
+        return Choices(choices=tuple(dict.fromkeys([*first.choices, *second.choices])))
+    if isinstance(first, Range) and isinstance(second, Range) and first.log == second.log:
+        return Range(
+            low=min(first.low, second.low),
+            high=max(first.high, second.high),
+            log=first.log,
+            off_share=max(first.off_share, second.off_share),
+        )
+    return None
+
+
+def _sentences(both: tuple[Analysis, Analysis]) -> list[str]:
+    shares = [Proportion.diverged(analysis.trials) for analysis in both]
+    parts = [
+        f"{analysis.definition.name}: {words.percent(share)} diverged "
+        f"{words.horizon_in_words(analysis.trials, analysis.definition)}."
+        for analysis, share in zip(both, shares, strict=True)
+    ]
+    horizons = [set(analysis.trials["horizon"]) for analysis in both]
+    if horizons[0] != horizons[1] and all(horizons):
+        parts.append("Their horizons differ: compare the curves by step, not the shares.")
+    return [*parts, difference_in_words(*shares)]
+
+
+def _key_figures(analysis: Analysis) -> list[KeyFigure]:
+    share = Proportion.diverged(analysis.trials)
+    low, high = share.interval
+    return [
+        KeyFigure(
+            f"{share.value:.0%}" if share.total else "–",
+            f"{analysis.definition.name} diverged",
+            f"{share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%}; "
+            f"{words.trust_in_words(analysis.quality)}",
+        )
+    ]
+
+
+def _settings(both: tuple[Analysis, Analysis]) -> Section:
+    differences = both[0].definition.differences(both[1].definition)
+    rows = [[key, *change.split(" -> ", 1)] for key, _, change in (line.partition(": ") for line in differences)]
+    headings = ["setting", *(analysis.definition.name for analysis in both)]
+    caption = f"{words.plural(len(rows), 'setting')} differ." if rows else "The definitions are the same."
+    return Section("settings", "What differs", "", [Panel("", caption, table=Table(headings, rows))])
+
+
+def _maps(both: tuple[Analysis, Analysis]) -> Section:
+    axes = common_axes(both[0].definition, both[1].definition)
+    shown = []
+    for x, y in itertools.combinations([name for name in CORE_DIMENSIONS if name in axes], 2):
+        for analysis in both:
+            model = None
+            if analysis.surface is not None:
+                model = pair_map(analysis.surface, analysis.definition, axes[x], axes[y])
+            shown.append(
+                figure_panel(
+                    f"{analysis.definition.name}: {axes[x].title} × {axes[y].title}",
+                    words.map_finding(model, axes[x], axes[y]),
+                    stability_map(analysis.trials, axes[x], axes[y], model),
+                    has_model=model is not None,
+                )
+            )
+    text = "P(diverge) on common axes; what a study did not search is empty. Other dimensions stand at their middle."
+    return Section("maps", "Stability maps", text, shown)
+
+
+def _time(both: tuple[Analysis, Analysis], frame: pd.DataFrame) -> Section:
+    if frame.empty:
+        return Section("time", "How soon it diverges", "", [])
+    axis = _study_axis([analysis.definition.name for analysis in both])
+    curves = survival_curves(frame, axis)
+    shown = figure_panel(
+        "all trials", words.survival_finding(curves, axis), panels.survival_figure(curves, "study"), "survival-by-study"
+    )
+    return Section("time", "How soon it diverges", "The share of trials that are still finite, by step.", [shown])
+
+
+def _limits(both: tuple[Analysis, Analysis]) -> Section:
+    axes = common_axes(both[0].definition, both[1].definition)
+    if any(analysis.limits.empty for analysis in both) or "learning_rate" not in axes or "batch_size" not in axes:
+        return Section("limits", "Speed limit", "", [])
+    lines = pd.concat(
+        [
+            analysis.limits[analysis.limits["clip"] == analysis.limits["clip"].iloc[-1]].assign(
+                clip=f"{analysis.limits['clip'].iloc[-1]}, {analysis.definition.name}"
+            )
+            for analysis in both
+        ],
+        ignore_index=True,
+    )
+    captions = [f"{analysis.definition.name}: {words.speed_limit_finding(analysis)}" for analysis in both]
+    figure = panels.speed_limit_figure(lines, axes["batch_size"], axes["learning_rate"])
+    return Section("limits", "Speed limit", "", [figure_panel("with the loosest clipping", " ".join(captions), figure)])
+
+
+def _study_axis(names: list[str]) -> Axis:
+    """The studies as the choices of a dimension."""
+    edges = tuple(place - 0.5 for place in range(len(names) + 1))
+    return Axis("study", edges, tuple(names), tuple(names), False, False)

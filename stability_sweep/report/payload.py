@@ -1,0 +1,137 @@
+"""What the page's script needs: the trials' table, what is known about single trials, and every table as CSV."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stability_sweep.analysis.axes import format_value
+from stability_sweep.autopsy import Autopsy
+from stability_sweep.outcome import Outcome
+from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.telemetry import Telemetry
+
+MOST_LISTED = 3000
+"""Rows of the table of trials; of more, every so many-th is listed."""
+
+MOST_DETAILED = 400
+"""Trials whose telemetry is on the page."""
+
+MOST_WARNING_TRIALS = 150
+"""Trials per outcome that the warning signs are told from."""
+
+POINTS = 48
+DETAIL_SIGNALS = ("loss", "gradient_norm", "update_norm", "largest_latent", "largest_momentum", "largest_eigenvalue")
+NOT_LISTED = ("worker", "device", "threads", "torch_version", "cpu", "seed", "failure")
+"""Columns of the frame that the page's table leaves out; they are in the CSV."""
+
+
+def trial_details(repository: Repository, study: StoredStudy, frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
+    """Telemetry and autopsy of at most 400 trials, by their number: diverged and other ones in turn."""
+    is_diverged = frame["outcome"] == Outcome.DIVERGED.value
+    chosen = pd.concat([_every(part, MOST_DETAILED // 2) for part in (frame[is_diverged], frame[~is_diverged])])
+    ids = repository.trial_ids(study, [int(number) for number in chosen["number"]])
+    number_of = {trial_id: number for number, trial_id in ids.items()}
+    details: dict[int, dict[str, Any]] = {}
+    for trial_id, telemetry in repository.telemetries_of(list(number_of)):
+        details.setdefault(number_of[trial_id], {}).update(_signals(telemetry))
+    for trial_id, autopsy in repository.autopsies_of(list(number_of)):
+        details.setdefault(number_of[trial_id], {})["autopsy"] = _autopsy(autopsy)
+    return details
+
+
+def payload(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], details: dict[int, dict[str, Any]]) -> str:
+    """JSON, compressed, in Base64: the page unpacks it with the browser's own DecompressionStream.
+
+    Args:
+        frame: the trials of the table.
+        tables: what can be downloaded, by name.
+        details: from `trial_details`.
+    """
+    listed = listed_trials(frame)
+    columns = [name for name in listed.columns if name not in NOT_LISTED]
+    content = {
+        "columns": columns,
+        "trials": [[plain_value(value) for value in row] for row in listed[columns].itertuples(index=False)],
+        "details": {str(number): detail for number, detail in details.items()},
+        "csv": {name: csv_text(listed if name == "trials" else table) for name, table in tables.items()},
+    }
+    return packed(json.dumps(content, separators=(",", ":"), allow_nan=False).encode("utf-8"))
+
+
+def listed_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """The trials that the page lists: all, or evenly chosen ones."""
+    return _every(frame, MOST_LISTED)
+
+
+def csv_text(table: pd.DataFrame) -> str:
+    """A table as CSV; numbers with six digits, "off" as inf."""
+    return str(table.to_csv(index=False, float_format="%.6g", na_rep="nan"))
+
+
+def packed(content: bytes) -> str:
+    """Compressed, in letters that no script element minds."""
+    return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
+
+
+def _every(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """All rows, or so many, evenly spaced."""
+    if len(frame) <= most:
+        return frame
+    return frame.iloc[np.linspace(0, len(frame) - 1, most).round().astype(int)]
+
+
+def _signals(telemetry: Telemetry) -> dict[str, Any]:
+    kept = np.unique(np.linspace(0, len(telemetry.steps) - 1, POINTS).round().astype(int))
+    return {
+        "steps": telemetry.steps[kept].tolist(),
+        "signals": {
+            name: [plain_value(float(value)) for value in telemetry.signal(name)[kept]]
+            for name in DETAIL_SIGNALS
+            if name in telemetry.signals
+        },
+    }
+
+
+def _autopsy(autopsy: Autopsy) -> dict[str, Any]:
+    return {"sentence": autopsy.sentence(), "trail": [probe.in_words() for probe in autopsy.trail[-6:]]}
+
+
+def plain_value(value: Any) -> Any:
+    """A JSON value: numbers with four digits; what is not finite as a text, what was never measured as null."""
+    if value is None or value is pd.NA:
+        return None
+    if isinstance(value, np.generic):
+        value = value.item()
+    if not isinstance(value, float):
+        return value
+    if math.isnan(value):
+        return None
+    return value if math.isfinite(value) and value == round(value, 4) else _short(value)
+
+
+def _short(value: float) -> float | str:
+    return float(f"{value:.4g}") if math.isfinite(value) else format_value(value) if value > 0 else "-inf"
+
+
+def table_rows(table: pd.DataFrame, columns: Sequence[str]) -> list[list[str]]:
+    """Cells as people read them."""
+    return [[cell_text(value) for value in row] for row in table[list(columns)].itertuples(index=False)]
+
+
+def cell_text(value: Any) -> str:
+    """A value in a table of the page: four digits; a dash for what is unknown."""
+    if isinstance(value, np.generic):
+        value = value.item()
+    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
+        return "–"
+    if isinstance(value, float):
+        return format_value(value) if math.isinf(value) and value > 0 else f"{value:.4g}"
+    return str(value).replace("_", " ")

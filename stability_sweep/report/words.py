@@ -1,0 +1,264 @@
+"""What a table says, in a sentence: every caption is computed from the numbers under its figure."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from stability_sweep.analysis import Analysis, PairMap, Proportion
+from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED
+from stability_sweep.analysis.axes import Axis, format_value
+from stability_sweep.analysis.speed_limit import REACHED, limit_in_words
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.outcome import Outcome
+
+Array = npt.NDArray[np.float64]
+
+DEFAULT_BATCH_SIZE = 64
+
+TRUST = ((0.6, "the map is informative"), (0.9, "the map knows something"), (math.inf, "the map knows next to nothing"))
+"""By the ratio of the cross-validated log loss to the base rate's."""
+
+
+def percent(share: Proportion) -> str:
+    """``46% (22 of 48; 95% interval 33% to 60%)``."""
+    low, high = share.interval
+    return f"{share.value:.0%} ({share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%})"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def horizon_in_words(trials: pd.DataFrame, definition: StudyDefinition) -> str:
+    """``within 400 steps``, or, where it depends on the batch size, ``within 10 epochs (40 to 600 steps)``."""
+    steps = sorted({int(step) for step in trials["horizon"]})
+    if not steps:
+        return "before the horizon"
+    if len(steps) == 1:
+        return f"within {steps[0]} steps"
+    epochs = definition.training.horizon_epochs
+    return f"within {f'{epochs} epochs' if epochs else 'the horizon'} ({steps[0]} to {steps[-1]} steps)"
+
+
+def trust_in_words(quality: pd.DataFrame) -> str:
+    """How far the map can be trusted, from its cross-validation."""
+    if quality.empty:
+        return "not to be tested: there are too few trials, or all ended alike"
+    row = quality.set_index("score").loc["log loss"]
+    verdict = next(words for limit, words in TRUST if row["model"] <= limit * row["base_rate"])
+    return (
+        f"{verdict}: cross-validated log loss {row['model']:.2f}, against {row['base_rate']:.2f} by the base rate alone"
+    )
+
+
+def map_finding(model: PairMap | None, x: Axis, y: Axis) -> str:
+    """Where the 50% line lies on the middle slice, and how wide its band is."""
+    if model is None:
+        return "Too few trials for a model: the counts are all there is."
+    index = len(model.slices) // 2
+    where = ""
+    if model.third is not None:
+        where = f" (at {model.third.title} {_value_words(model.slices[index].value)})"
+    median, low, high = (model.grid(name, index) for name in ("median", "low", "high"))
+    crossings = [_crossing(model.x_positions, row) for row in median]
+    found = [(place, crossing) for place, crossing in enumerate(crossings) if crossing is not None]
+    if not found:
+        side = "diverges more often than not" if np.nanmean(median) > 0.5 else "stays finite more often than not"
+        return f"On the slice shown first{where} no 50% line is crossed: training {side} everywhere."
+    widths = [_width(model.x_positions, low[place], high[place], crossing) for place, crossing in found]
+    parts = [
+        f"{_position_words(x, crossing)} for {y.title} {_position_words(y, float(model.y_positions[place]))}"
+        for place, crossing in ([found[0], found[-1]] if len(found) > 1 else found)
+    ]
+    unit = "decades" if x.is_log else "units of its axis"
+    return (
+        f"On the slice shown first{where} P(diverge) passes 50% at {x.title} {' and at '.join(parts)}. The line's 90% "
+        f"band is {np.median(widths):.2g} {unit} wide in the median."
+    )
+
+
+def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
+    """The first and the last group's share that was still finite at the end."""
+    if curves.empty:
+        return "There are no trials to time."
+    last = curves.groupby("group").tail(1)
+    ends = [last.iloc[0], last.iloc[-1]] if len(last) > 1 else [last.iloc[0]]
+    parts = [
+        f"{row['survival']:.0%} at {axis.title} {row['label']} (95% band {row['low']:.0%} to {row['high']:.0%}; "
+        f"{plural(int(row['total']), 'trial')})"
+        for row in ends
+    ]
+    return f"Still finite at the end: {'; '.join(parts)}."
+
+
+def speed_limit_finding(analysis: Analysis) -> str:
+    """The speed limit at the default batch size, for every band of clipping."""
+    row = default_limit(analysis)
+    if row is None:
+        return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
+    reached = (analysis.limits["status"] == REACHED).sum()
+    return (
+        f"At batch size {row['batch_size']} and clip norm {row['clip']}, the largest learning rate with P(diverge) at "
+        f"most {analysis.tolerance:.0%} is {limit_in_words(row)}. A limit was found for {reached} of "
+        f"{len(analysis.limits)} settings."
+    )
+
+
+def default_limit(analysis: Analysis) -> dict[str, object] | None:
+    """The row of the speed limits at the batch size nearest to 64, with the loosest clipping."""
+    if analysis.limits.empty:
+        return None
+    limits = analysis.limits
+    ratio = (limits["batch_size"].astype(float) / DEFAULT_BATCH_SIZE).map(lambda r: abs(math.log(r)))
+    at_default = limits[ratio == ratio.min()]
+    return {str(key): value for key, value in at_default.iloc[-1].items()}
+
+
+def effects_finding(analysis: Analysis) -> str:
+    """The strongest effect on the hazard."""
+    table = analysis.effects.table
+    if table.empty:
+        return f"No effect could be estimated. {analysis.effects.note}".strip()
+    sure = table[(table["low"] > 1) | (table["high"] < 1)]
+    if sure.empty:
+        return "No dimension's effect on the hazard is told from none with 95% confidence."
+    row = sure.loc[np.log(sure["hazard_ratio"]).abs().idxmax()]
+    return (
+        f"Strongest: {row['effect']} multiplies the hazard of divergence by {row['hazard_ratio']:.2g} (95% interval "
+        f"{row['low']:.2g} to {row['high']:.2g}; {int(row['events'])} divergences in {int(row['trials'])} trials)."
+    )
+
+
+def importance_finding(table: pd.DataFrame) -> str:
+    """The dimension that decides most."""
+    if table.empty:
+        return "There are too few trials, or all ended alike: no dimension's importance can be told."
+    row = table.iloc[0]
+    return (
+        f"{str(row['dimension']).replace('_', ' ').capitalize()} decides most: without it the Brier score rises by "
+        f"{row['importance']:.2g} (95% interval {row['low']:.2g} to {row['high']:.2g})."
+    )
+
+
+def claims_finding(claims: pd.DataFrame) -> str:
+    """How many claims stand."""
+    if claims.empty:
+        return "The definition makes no claims; write them as [[claims]] and the report judges them."
+    counts = claims["verdict"].value_counts()
+    return (
+        f"Of {plural(len(claims), 'claim')}, {counts.get(SUPPORTED, 0)} supported, {counts.get(CONTRADICTED, 0)} "
+        f"contradicted, {len(claims) - counts.get(SUPPORTED, 0) - counts.get(CONTRADICTED, 0)} without enough evidence."
+    )
+
+
+def origins_finding(origins: pd.DataFrame) -> str:
+    """Where most divergences began."""
+    if origins.empty:
+        return "Nothing diverged, so there is no origin to tell."
+    row = origins.iloc[0]
+    if not isinstance(row["origin"], str):
+        return f"For {int(row['trials'])} of {int(origins['trials'].sum())} diverged trials there is no autopsy."
+    return (
+        f"Most frequent: {row['origin']} ({str(row['cause']).replace('_', ' ')}), in {row['share']:.0%} of the "
+        f"diverged trials, at step {row['median_step']:.0f} in the median."
+    )
+
+
+def regions_finding(by_rate: pd.DataFrame) -> str:
+    """The most frequent cause at the lowest and at the highest learning rates that diverged."""
+    bands = sorted(set(by_rate["band"]))
+    parts = []
+    for band in dict.fromkeys([bands[0], bands[-1]]):
+        part = by_rate[by_rate["band"] == band]
+        row = part.sort_values("trials", ascending=False).iloc[0]
+        cause = str(row["cause"]).replace("_", " ") if isinstance(row["cause"], str) else "no autopsy"
+        parts.append(f"at learning rates {row['label']} {cause} ({int(row['trials'])} of {int(part['trials'].sum())})")
+    return f"Most frequent cause: {'; '.join(parts)}."
+
+
+def warnings_finding(warnings: pd.DataFrame) -> str:
+    """The signal that warned most reliably."""
+    if warnings.empty or not warnings["diverged"].iloc[0]:
+        return "No warning signs can be told: that takes 5 stable trials with telemetry, and a diverged one."
+    row = warnings.iloc[0]
+    if not row["warned"]:
+        return f"No signal warned of any of {plural(int(row['diverged']), 'divergence')}."
+    return (
+        f"Most reliable: {str(row['signal']).replace('_', ' ')} left its usual range before {int(row['warned'])} of "
+        f"{plural(int(row['diverged']), 'divergence')}, {row['lead_steps']:.0f} steps ahead in the median, and cried "
+        f"wolf in {int(row['false_alarms'])} of {plural(int(row['stable']), 'stable trial')}."
+    )
+
+
+def best_finding(analysis: Analysis) -> str:
+    """The best setting that is safe, and the price of that."""
+    if analysis.best.empty:
+        return (
+            f"No stable trial is known to be safe: none has P(diverge) at most {analysis.tolerance:.0%} and three "
+            f"neighbours to confirm it."
+        )
+    row = analysis.best.iloc[0]
+    price = "it is also the best of all" if row["price"] <= 0 else f"{row['price']:.3g} above the best risky one"
+    return (
+        f"Best: {setting_in_words(row, analysis.definition)} (trial {int(row['number'])}), validation loss "
+        f"{row['validation_loss']:.4g}; {price}. P(diverge) {row['probability']:.1%} (90% band {row['low']:.1%} to "
+        f"{row['high']:.1%}); {int(row['neighbours_diverged'])} of its {int(row['neighbours'])} neighbours diverged."
+    )
+
+
+def losses_finding(trials: pd.DataFrame) -> str:
+    """Where the lowest final loss was, and how many trials have none to show."""
+    ended = trials[trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
+    lost = int((trials["outcome"] == Outcome.DIVERGED.value).sum())
+    rest = f"{plural(lost, 'diverged trial')} and whatever ended far above the others lie on the dotted line."
+    if ended.empty:
+        return f"No trial ended well; {rest}"
+    row = ended.sort_values("final_loss").iloc[0]
+    return (
+        f"The lowest final loss, {row['final_loss']:.4g}, was at learning rate {_value_words(row['learning_rate'])} "
+        f"(trial {int(row['number'])}); {rest}"
+    )
+
+
+def setting_in_words(row: pd.Series[Any], definition: StudyDefinition) -> str:
+    """``learning rate 0.001, batch size 64, clip norm off``."""
+    return ", ".join(f"{name.replace('_', ' ')} {_value_words(row[name])}" for name in definition.search_space)
+
+
+def _value_words(value: object) -> str:
+    value = value.item() if isinstance(value, np.generic) else value
+    return format_value(value) if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def _position_words(axis: Axis, position: float) -> str:
+    if axis.values:
+        return axis.labels[min(max(round(position), 0), len(axis.labels) - 1)]
+    if axis.has_off and position > axis.edges[-2]:
+        return "off"
+    return format_value(float(10**position if axis.is_log else position))
+
+
+def _crossing(positions: Array, row: Array, near: float | None = None) -> float | None:
+    """Where a row passes one half, upward or downward: first, or nearest to a position."""
+    above = row > 0.5
+    known = np.isfinite(row)
+    lefts = np.flatnonzero((above[1:] != above[:-1]) & known[1:] & known[:-1])
+    if not len(lefts):
+        return None
+    shares = (0.5 - row[lefts]) / (row[lefts + 1] - row[lefts])
+    found = positions[lefts] + shares * (positions[lefts + 1] - positions[lefts])
+    return float(found[0] if near is None else found[np.abs(found - near).argmin()])
+
+
+def _width(positions: Array, low: Array, high: Array, line: float) -> float:
+    """From where the band's upper end passes one half to where its lower end does, or the end of the axis."""
+    ends = [_crossing(positions, row, line) for row in (high, low)]
+    first = positions[0] if ends[0] is None else ends[0]
+    last = positions[-1] if ends[1] is None else ends[1]
+    return float(abs(last - first))

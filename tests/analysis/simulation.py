@@ -1,0 +1,84 @@
+"""Simulated studies whose true P(diverge) is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+from scipy.special import expit, logit
+from scipy.stats import qmc
+
+from stability_sweep.definition import StudyDefinition
+from tests.conftest import make_definition
+
+Array = npt.NDArray[np.float64]
+Truth = Callable[[Array], Array]
+"""From unit coordinates (learning rate, batch size, clip norm), (trials, 3), to P(diverge)."""
+
+BATCHES = np.array([16, 32, 64, 128, 256, 512])
+LIMIT_SLOPE = 14.0
+
+
+def definition() -> StudyDefinition:
+    return make_definition(
+        sampler={"name": "qmc"},
+        data={"dataset": "mnist", "training_images": 10000, "validation_images": 500},
+        search_space={
+            "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
+            "batch_size": BATCHES.tolist(),
+            "clip_norm": {"low": 0.1, "high": 1000.0, "log": True, "off_share": 0.2},
+        },
+    )
+
+
+def soft(unit: Array) -> Array:
+    """Chance over nearly two decades; large batches do worse."""
+    return expit(LIMIT_SLOPE * (unit[:, 0] - 0.55 + 0.25 * unit[:, 1]))
+
+
+def curved(unit: Array) -> Array:
+    """A sharp, curved boundary."""
+    return expit(60 * (unit[:, 0] - 0.6 - 0.1 * np.sin(5 * unit[:, 1])))
+
+
+def island(unit: Array) -> Array:
+    """An island of divergence in a sea of rare failures."""
+    return np.asarray(0.02 + 0.9 * expit(30 * (0.25 - np.hypot(unit[:, 0] - 0.6, unit[:, 1] - 0.5))))
+
+
+def chance(unit: Array) -> Array:
+    """Nowhere certain."""
+    return np.asarray(0.05 + 0.9 * expit(8 * (unit[:, 0] - 0.5)) * (0.4 + 0.6 * unit[:, 1]))
+
+
+TRUTHS: dict[str, Truth] = {"soft": soft, "curved": curved, "island": island, "chance": chance}
+
+
+def simulate(truth: Truth, trials: int, seed: int) -> pd.DataFrame:
+    """A study's frame; the column ``truth`` is P(diverge)."""
+    power = int(np.ceil(np.log2(trials)))
+    unit = qmc.Sobol(3, rng=seed).random_base2(power)[:trials]
+    places = unit.copy()
+    places[:, 1] = np.floor(unit[:, 1] * len(BATCHES)) / (len(BATCHES) - 1)
+    probability = truth(places)
+    diverged = np.random.default_rng(seed).random(trials) < probability
+    clip = 10 ** (-1 + 5 * unit[:, 2])
+    return pd.DataFrame(
+        {
+            "number": np.arange(trials),
+            "learning_rate": 10 ** (-6 + 5 * unit[:, 0]),
+            "batch_size": BATCHES[np.floor(unit[:, 1] * len(BATCHES)).astype(int)],
+            "clip_norm": np.where(clip > 1000, np.inf, clip),
+            "outcome": np.where(diverged, "diverged", "stable"),
+            "validation_loss": 30 + 10 * np.abs(unit[:, 0] - 0.5),
+            "truth": probability,
+        }
+    )
+
+
+def soft_limit(batch_size: int, tolerance: float) -> float:
+    """The learning rate at which `soft` reaches a tolerance."""
+    place = list(BATCHES).index(batch_size) / (len(BATCHES) - 1)
+    return float(10 ** (-6 + 5 * (0.55 - 0.25 * place + logit(tolerance) / LIMIT_SLOPE)))

@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stability_sweep.analysis.best import best_stable_settings
+from stability_sweep.analysis.speed_limit import limit_in_words, reference_point, speed_limits
+from stability_sweep.analysis.surface import fit_surface
+from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft
+from tests.conftest import make_definition
+
+
+def limits_of(truth: Truth, trials: int = 200, seed: int = 0, tolerance: float = 0.05) -> pd.DataFrame:
+    surface = fit_surface(simulate(truth, trials, seed), definition())
+    assert surface is not None
+    return speed_limits(surface, definition(), tolerance=tolerance)
+
+
+def true_limit(truth: Truth, batch_place: float, tolerance: float) -> float:
+    """log10 of the rate at which a truth reaches the tolerance."""
+    unit = np.column_stack([np.linspace(0, 1, 4001), np.full(4001, batch_place), np.full(4001, 0.5)])
+    return float(-6 + 5 * unit[np.argmax(truth(unit) > tolerance), 0])
+
+
+def test_the_limit_on_a_sharp_boundary_is_within_0_15_decades() -> None:
+    errors = []
+    for seed in range(4):
+        table = limits_of(curved, seed=seed)
+        places = [list(table["batch_size"].unique()).index(batch) / 5 for batch in table["batch_size"]]
+        known = np.array([true_limit(curved, place, 0.05) for place in places])
+        errors.append(np.median(np.abs(np.log10(table["limit"]) - known)))
+    assert np.median(errors) <= 0.15
+
+
+def test_a_larger_tolerance_lets_go_faster_and_large_batches_must_go_slower() -> None:
+    strict, loose = limits_of(soft, tolerance=0.1), limits_of(soft, tolerance=0.3)
+    both = strict["limit"].notna()
+    assert both.any()
+    assert (loose["limit"] > strict["limit"])[both].all()
+    by_batch = loose.groupby("batch_size")["limit"].median()
+    assert by_batch.iloc[0] > by_batch.iloc[-1]
+
+
+def test_the_band_holds_the_limit() -> None:
+    table = limits_of(curved)
+    assert set(table["status"]) == {"reached"}
+    assert (table["low"] <= table["limit"]).all()
+    assert (table["limit"] <= table["high"]).all()
+
+
+def everywhere(probability: float) -> Truth:
+    def truth(unit: Array) -> Array:
+        return np.full(len(unit), probability)
+
+    return truth
+
+
+def test_where_everything_is_safe_the_limit_is_not_reached() -> None:
+    table = limits_of(everywhere(0.0), trials=256)
+    assert set(table["status"]) == {"not reached"}
+    assert table["limit"].isna().all()
+    assert limit_in_words(dict(table.iloc[0])).startswith("not reached: every learning rate of the study is safe")
+
+
+def test_where_everything_diverges_none_is_safe() -> None:
+    table = limits_of(everywhere(1.0), trials=100)
+    assert set(table["status"]) == {"none is safe"}
+    assert "even the smallest learning rate" in limit_in_words(dict(table.iloc[0]))
+
+
+def test_there_is_a_line_per_batch_size_and_band_of_clipping_with_off_as_its_own() -> None:
+    table = limits_of(soft, trials=60)
+    assert list(table["clip"].unique()) == ["0.1 to 2.15", "2.15 to 46.4", "46.4 to 1000", "off"]
+    assert sorted(table["batch_size"].unique()) == [16, 32, 64, 128, 256, 512]
+
+
+def test_listed_learning_rates_give_a_listed_limit() -> None:
+    rates = [1e-5, 1e-4, 1e-3, 1e-2]
+    study = make_definition(search_space={"learning_rate": rates, "batch_size": [16, 64], "clip_norm": "off"})
+    rows = [(rate, batch) for rate in rates for batch in (16, 64) for _ in range(12)]
+    frame = pd.DataFrame(rows, columns=["learning_rate", "batch_size"]).assign(clip_norm=math.inf)
+    frame["outcome"] = np.where(frame["learning_rate"] > 5e-4, "diverged", "stable")
+    surface = fit_surface(frame, study)
+    assert surface is not None
+    assert set(speed_limits(surface, study, tolerance=0.2)["limit"]) == {1e-4}
+
+
+def test_without_a_searched_learning_rate_there_is_no_speed_limit() -> None:
+    study = make_definition(search_space={"learning_rate": 1e-3, "batch_size": [16, 64]})
+    frame = simulate(soft, 40, 0).assign(learning_rate=1e-3)
+    frame["batch_size"] = np.where(frame["batch_size"] > 64, 64, 16)
+    surface = fit_surface(frame, study)
+    assert surface is not None
+    assert speed_limits(surface, study).empty
+
+
+def test_the_reference_point_is_the_middle_of_everything() -> None:
+    point = reference_point(definition())
+    assert point["learning_rate"] == pytest.approx(10**-3.5)
+    assert point["batch_size"] == 128
+    assert point["clip_norm"] == pytest.approx(10.0)
+
+
+def test_the_best_setting_is_safe_and_has_neighbours() -> None:
+    frame = simulate(soft, 200, 0)
+    surface = fit_surface(frame, definition())
+    assert surface is not None
+    best = best_stable_settings(frame, definition(), surface)
+    assert (best["probability"] <= 0.05).all()
+    assert (best["neighbours"] >= 3).all()
+    assert best["validation_loss"].is_monotonic_increasing
+    assert (best["price"] >= 0).all()
+
+
+def test_a_lucky_trial_among_diverged_ones_is_not_the_best_setting() -> None:
+    frame = simulate(soft, 200, 0)
+    lucky = int(np.argmax(frame["learning_rate"]))
+    frame.loc[frame.index == lucky, "outcome"] = "stable"
+    frame.loc[frame.index == lucky, "validation_loss"] = -1000.0
+    surface = fit_surface(frame, definition())
+    assert surface is not None
+    best = best_stable_settings(frame, definition(), surface)
+    assert lucky not in set(best["number"])
+    assert (best["price"] > 900).all()  # what the lucky one would have given

@@ -1,0 +1,177 @@
+"""The surface against scikit-learn, and against simulated studies whose truth is known."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.special import expit
+from sklearn.gaussian_process import GaussianProcessClassifier
+from sklearn.gaussian_process.kernels import RBF, ConstantKernel
+
+from stability_sweep.analysis.binomial import fit_binomial
+from stability_sweep.analysis.encoding import Encoding
+from stability_sweep.analysis.pooling import MOST_CELLS, Cells
+from stability_sweep.analysis.surface import cross_validation, fit_surface
+from tests.analysis.simulation import TRUTHS, curved, definition, simulate, soft
+from tests.conftest import make_definition
+
+SEEDS = range(4)
+
+
+def test_single_trials_give_what_scikit_learn_gives() -> None:
+    generator = np.random.default_rng(0)
+    places, at = generator.random((60, 3)), generator.random((40, 3))
+    diverged = (generator.random(60) < places[:, 0]).astype(np.float64)
+    kernel = ConstantKernel(9.0, "fixed") * RBF([0.4, 0.7, 1.1], "fixed")
+    theirs = GaussianProcessClassifier(kernel, optimizer=None, max_iter_predict=200).fit(places, diverged)
+    mean, variance = fit_binomial(kernel, places, diverged, np.ones(60)).latent(at)
+    expected_mean, expected_variance = theirs.latent_mean_and_variance(at)
+    # scikit-learn stops its Newton steps a little earlier.
+    assert mean == pytest.approx(expected_mean, abs=1e-4)
+    assert variance == pytest.approx(expected_variance, abs=1e-4)
+
+
+def test_counts_give_what_the_same_trials_give_one_by_one() -> None:
+    generator = np.random.default_rng(1)
+    places = generator.random((12, 2)).repeat(5, axis=0)
+    diverged = (generator.random(60) < places[:, 0]).astype(np.float64)
+    kernel = ConstantKernel(9.0) * RBF([0.5, 0.5])
+    cells = Cells.merged(places, diverged)
+    at = generator.random((20, 2))
+    single = fit_binomial(kernel, places, diverged, np.ones(60)).latent(at)
+    counted = fit_binomial(kernel, cells.places, cells.diverged, cells.total).latent(at)
+    assert len(cells.total) == 12
+    assert counted[0] == pytest.approx(single[0], abs=1e-6)
+    assert counted[1] == pytest.approx(single[1], abs=1e-6)
+
+
+def test_draws_have_the_mean_and_the_variance_of_the_posterior() -> None:
+    generator = np.random.default_rng(2)
+    places = generator.random((30, 1))
+    process = fit_binomial(
+        ConstantKernel(4.0) * RBF([0.3]), places, (places[:, 0] > 0.5).astype(np.float64), np.ones(30)
+    )
+    at = np.linspace(0, 1, 7)[:, None]
+    drawn = process.draws(at, 20_000, seed=3)
+    mean, variance = process.latent(at)
+    assert drawn.mean(axis=0) == pytest.approx(mean, abs=0.05)
+    assert drawn.var(axis=0) == pytest.approx(variance, rel=0.06)
+
+
+@pytest.mark.parametrize("shape", TRUTHS)
+def test_the_surface_is_near_the_truth_and_its_band_covers_it(shape: str) -> None:
+    """The issue's limits; `benchmarks/surface.py` does the same with 20 seeds."""
+    places = simulate(TRUTHS[shape], 512, seed=9999)
+    errors, covered = [], []
+    for seed in SEEDS:
+        surface = fit_surface(simulate(TRUTHS[shape], 200, seed), definition())
+        assert surface is not None
+        found = surface.predict(places)
+        errors.append((found["probability"] - places["truth"]).abs().median())
+        covered.append(((places["truth"] >= found["low"]) & (places["truth"] <= found["high"])).mean())
+    assert np.median(errors) <= 0.08
+    assert 0.80 <= np.mean(covered) <= 0.99
+
+
+def test_ten_thousand_trials_are_pooled_and_come_nearer_to_the_truth() -> None:
+    places = simulate(soft, 512, seed=9999)
+    surface = fit_surface(simulate(soft, 10_000, 0), definition())
+    assert surface is not None
+    assert surface.trials == 10_000
+    assert len(surface.cells.total) <= MOST_CELLS
+    assert surface.cells.spread < 0.1
+    assert (surface.predict(places)["probability"] - places["truth"]).abs().median() < 0.02
+
+
+def test_the_order_of_the_trials_is_irrelevant() -> None:
+    frame, places = simulate(soft, 100, 0), simulate(soft, 64, 1)
+    one = fit_surface(frame, definition())
+    other = fit_surface(frame.sample(frac=1, random_state=5), definition())
+    assert one is not None
+    assert other is not None
+    assert one.predict(places).to_numpy() == pytest.approx(other.predict(places).to_numpy(), abs=1e-3)
+
+
+@pytest.mark.parametrize("outcome", ["stable", "diverged"])
+def test_one_outcome_only_gives_a_surface_on_that_side_with_a_band(outcome: str) -> None:
+    surface = fit_surface(simulate(soft, 30, 0).assign(outcome=outcome), definition())
+    assert surface is not None
+    found = surface.predict(simulate(soft, 64, 1))
+    of_outcome = found["probability"] if outcome == "diverged" else 1 - found["probability"]
+    assert of_outcome.min() > 0.5
+    assert of_outcome.mean() > 0.8
+    assert (found["high"] - found["low"]).min() > 0.005
+
+
+def test_far_from_all_trials_the_band_is_wide() -> None:
+    frame, places = simulate(curved, 400, 0), simulate(curved, 256, 1)
+    surface = fit_surface(frame[frame["learning_rate"] < 1e-4], definition())
+    assert surface is not None
+    found = surface.predict(places)
+    width = found["high"] - found["low"]
+    assert width[places["learning_rate"] > 3e-2].median() > 3 * width[places["learning_rate"] < 1e-4].median()
+
+
+@pytest.mark.parametrize("trials", [0, 1, 4])
+def test_too_few_trials_give_no_surface(trials: int) -> None:
+    assert fit_surface(simulate(soft, 8, 0).head(trials), definition()) is None
+
+
+def test_nothing_searched_gives_no_surface() -> None:
+    fixed = make_definition(search_space={"learning_rate": 1e-3, "batch_size": 16, "clip_norm": "off"})
+    assert fit_surface(simulate(soft, 50, 0), fixed) is None
+
+
+def test_cross_validation_beats_the_base_rate_where_there_is_something_to_know() -> None:
+    frame = simulate(soft, 200, 0)
+    surface = fit_surface(frame, definition())
+    assert surface is not None
+    table = cross_validation(frame, surface)
+    assert list(table["score"]) == ["log loss", "Brier score"]
+    assert (table["model"] < 0.6 * table["base_rate"]).all()
+
+
+def test_cross_validation_does_not_beat_the_base_rate_where_outcomes_are_noise() -> None:
+    """Over 5 seeds, since a fold may be lucky."""
+    ratios = []
+    for seed in range(5):
+        frame = simulate(lambda unit: np.full(len(unit), 0.5), 100, seed)
+        surface = fit_surface(frame, definition())
+        assert surface is not None
+        row = cross_validation(frame, surface).iloc[0]
+        ratios.append(row["model"] / row["base_rate"])
+    assert np.median(ratios) > 0.9
+
+
+def test_off_has_a_coordinate_of_its_own_beside_the_high_end() -> None:
+    points = pd.DataFrame({"learning_rate": 1e-3, "batch_size": 16, "clip_norm": [0.1, 1000.0, np.inf]})
+    encoded = Encoding.of(definition()).encode(points)
+    assert encoded[:, 2].tolist() == [0.0, 1.0, 1.0]
+    assert encoded[:, 3].tolist() == [0.0, 0.0, 1.0]
+
+
+def test_choices_without_numbers_have_a_coordinate_each_and_fixed_dimensions_none() -> None:
+    study = make_definition(
+        search_space={"learning_rate": 1e-3, "batch_size": [64, 16], "model.activation": ["relu", "tanh", "elu"]}
+    )
+    points = pd.DataFrame(
+        {"learning_rate": 1e-3, "batch_size": [16, 64], "clip_norm": np.inf, "model.activation": ["tanh", "elu"]}
+    )
+    encoding = Encoding.of(study)
+    assert "learning_rate" not in encoding.names
+    columns = dict(zip(encoding.names, range(9), strict=False))
+    assert encoding.encode(points)[:, columns["batch_size"]].tolist() == [0.0, 1.0]
+    assert encoding.encode(points)[:, -3:].tolist() == [[0, 1, 0], [0, 0, 1]]
+
+
+def test_the_mean_probability_is_that_of_the_posterior() -> None:
+    """Beside a plain Monte Carlo mean."""
+    frame = simulate(soft, 60, 0)
+    surface = fit_surface(frame, definition())
+    assert surface is not None
+    points = simulate(soft, 16, 1)
+    mean, variance = surface.process.latent(surface.encoding.encode(points))
+    noise = np.random.default_rng(0).standard_normal((40_000, 1))
+    expected = expit(mean + np.sqrt(variance) * noise).mean(axis=0)
+    assert surface.predict(points)["probability"].to_numpy() == pytest.approx(expected, abs=0.01)
