@@ -7,6 +7,7 @@ of its own beyond the range's high end. Bands tile the axis; a map's cell is a p
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -54,10 +55,18 @@ class Axis:
             return self.centers[-1]
         return math.log10(value) if self.is_log else float(value)
 
+    def bands(self, values: Iterable[Value]) -> npt.NDArray[np.int64]:
+        """Index of the band that holds each value."""
+        values = list(values)
+        positions = np.fromiter(map(self.position, values), dtype=np.float64, count=len(values))
+        places = np.searchsorted(self.edges, positions, side="right") - 1
+        # The band of "off" is no range's: a value at the very end belongs to the last band before it.
+        last = len(self.labels) - 1 - (self.has_off & ~np.fromiter(map(_is_off, values), dtype=bool, count=len(values)))
+        return np.clip(places, 0, last).astype(np.int64)
+
     def band(self, value: Value) -> int:
         """Index of the band that holds a value."""
-        place = int(np.searchsorted(self.edges, self.position(value), side="right")) - 1
-        return min(max(place, 0), len(self.labels) - 1 - int(self.has_off and not _is_off(value)))
+        return int(self.bands([value])[0])
 
     def ticks(self) -> tuple[list[float], list[str]]:
         """Positions and texts of the axis labels."""

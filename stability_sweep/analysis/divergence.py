@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 
 from stability_sweep.analysis.axes import Axis
 from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.proportion import Proportion
+from stability_sweep.outcome import Outcome
 
 
 def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
@@ -19,26 +21,29 @@ def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
         an empty cell), ``low``, ``high`` (Wilson's 95% interval; 0 and 1 in an empty cell).
     """
     trials = counted(frame)
-    places = pd.DataFrame(
-        {
-            "x_band": [x.band(value) for value in trials[x.name]],
-            "y_band": [y.band(value) for value in trials[y.name]],
-            "outcome": trials["outcome"].to_numpy(),
-        }
+    diverged = (trials["outcome"] == Outcome.DIVERGED.value).to_numpy()
+    cell = y.bands(trials[y.name].tolist()) * len(x.labels) + x.bands(trials[x.name].tolist())
+    totals, events = (
+        np.bincount(cell[part], minlength=len(x.labels) * len(y.labels)) for part in (slice(None), diverged)
     )
-    groups = dict(list(places.groupby(["x_band", "y_band"])))
-    rows = []
-    for y_band, y_label in enumerate(y.labels):
-        for x_band, x_label in enumerate(x.labels):
-            share = Proportion.diverged(groups.get((x_band, y_band), places.iloc[:0]))
-            rows.append({"x_band": x_band, "y_band": y_band, "x": x_label, "y": y_label, **_columns(share)})
-    return pd.DataFrame(rows)
+    return pd.DataFrame(
+        [
+            {
+                "x_band": index % len(x.labels),
+                "y_band": index // len(x.labels),
+                "x": x.labels[index % len(x.labels)],
+                "y": y.labels[index // len(x.labels)],
+                **_columns(Proportion(int(count), int(total))),
+            }
+            for index, (count, total) in enumerate(zip(events, totals, strict=True))
+        ]
+    )
 
 
 def divergence_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     """How often trials diverged in every band of one dimension; columns as in `divergence_cells`, without y."""
     trials = counted(frame)
-    bands = pd.Series([axis.band(value) for value in trials[axis.name]], index=trials.index, dtype="int64")
+    bands = pd.Series(axis.bands(trials[axis.name].tolist()), index=trials.index)
     return pd.DataFrame(
         [
             {"band": band, "label": label, **_columns(Proportion.diverged(trials[bands == band]))}

@@ -59,7 +59,7 @@ def origins_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
         ``median_step``. Bands in which nothing diverged are left out.
     """
     diverged = frame[frame["outcome"] == Outcome.DIVERGED.value]
-    bands = pd.Series([axis.band(value) for value in diverged[axis.name].tolist()], index=diverged.index, dtype="int64")
+    bands = pd.Series(axis.bands(diverged[axis.name].tolist()), index=diverged.index)
     rows = []
     for band, inside in diverged.groupby(bands):
         for cause, group in inside.groupby("divergence_cause", dropna=False):

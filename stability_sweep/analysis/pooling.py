@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -12,6 +13,7 @@ from stability_sweep.analysis.binomial import BinomialProcess
 
 Array = npt.NDArray[np.float64]
 
+MOST_UNPOOLED = 1200
 MOST_CELLS = 800
 CERTAIN_CELLS = 200
 """Of these, how many are spent where the outcome is all but certain."""
@@ -56,13 +58,13 @@ class Cells:
 def cells_of(
     places: Array, diverged: Array, fit: Callable[[Cells], BinomialProcess], lengths: Array, *, seed: int
 ) -> Cells:
-    """At most 800 cells: one per distinct place, or, where those are more, pools of neighbours.
+    """One cell per distinct place, or, where those are more than 1,200, at most 800 pools of neighbours.
 
     A pilot fit on 800 trials tells where the outcome is all but certain; there, large pools lose nothing. Elsewhere
-    the pools are small. Neighbours are found by k-means, every coordinate measured in the model's own length.
+    the pools are small. Every coordinate is measured in the model's own length.
     """
     cells = Cells.merged(places, diverged)
-    if len(cells.total) <= MOST_CELLS:
+    if len(cells.total) <= MOST_UNPOOLED:
         return cells
     generator = np.random.default_rng(seed)
     chosen = generator.choice(len(places), MOST_CELLS, replace=False)
@@ -74,9 +76,9 @@ def cells_of(
     first = 0
     for part, budget in ((certain, CERTAIN_CELLS), (~certain, MOST_CELLS - CERTAIN_CELLS)):
         if part.any():
-            count = min(budget, int(part.sum()))
-            group[part] = first + _neighbours(places[part] / lengths, count, seed)
-            first += count
+            pools = _neighbours(places[part] / lengths, budget)
+            group[part] = first + pools
+            first += int(pools.max()) + 1
     return Cells.grouped(places, diverged, group, first)
 
 
@@ -85,8 +87,26 @@ def _is_certain(pilot: BinomialProcess, places: Array) -> npt.NDArray[np.bool_]:
     return np.asarray(np.abs(mean) - 2 * np.sqrt(variance) > CERTAIN_LATENT)
 
 
-def _neighbours(places: Array, count: int, seed: int) -> npt.NDArray[np.intp]:
-    from sklearn.cluster import MiniBatchKMeans
+def _neighbours(places: Array, count: int) -> npt.NDArray[np.intp]:
+    """At most `count` groups of neighbours: the most spread one is halved at its mean, again and again."""
+    group = np.zeros(len(places), dtype=np.intp)
+    largest = [_spread(places, np.arange(len(places)), 0)]
+    for new in range(1, count):
+        cost, _, old, members, axis = heapq.heappop(largest)
+        if cost == 0:  # what is left lies in one place
+            break
+        values = places[members, axis]
+        upper = values > values.mean()
+        group[members[upper]] = new
+        for number, half in ((old, members[~upper]), (new, members[upper])):
+            heapq.heappush(largest, _spread(places, half, number))
+    return group
 
-    means = MiniBatchKMeans(count, random_state=seed, n_init=1, batch_size=4096, init="random", max_iter=20)
-    return np.asarray(means.fit_predict(places), dtype=np.intp)
+
+def _spread(
+    places: Array, members: npt.NDArray[np.intp], number: int
+) -> tuple[float, int, int, npt.NDArray[np.intp], int]:
+    """A heap's entry: minus the squared deviation along the widest coordinate, and that coordinate."""
+    deviation = ((places[members] - places[members].mean(axis=0)) ** 2).sum(axis=0)
+    axis = int(deviation.argmax())
+    return -float(deviation[axis]), number, number, members, axis

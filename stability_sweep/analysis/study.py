@@ -10,10 +10,11 @@ import pandas as pd
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.divergence import divergence_by_band
-from stability_sweep.analysis.effects import HazardEffects, dimension_importance, hazard_effects
+from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
 from stability_sweep.analysis.frame import counted
+from stability_sweep.analysis.importance import dimension_importance
 from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface

@@ -60,13 +60,8 @@ class BandGroups:
         return cls(axis, tuple(_label(axis, run) for run in runs), tuple(group_of[band] for band in bands))
 
     def of_values(self, values: Iterable[Value]) -> Integers:
-        """The group of every value. Same as asking `Axis.band` one by one, which takes a second for 100,000."""
-        values = list(values)
-        positions = np.fromiter(map(self.axis.position, values), dtype=np.float64, count=len(values))
-        bands = np.searchsorted(self.axis.edges, positions, side="right") - 1
-        is_off = np.array([isinstance(value, float) and math.isinf(value) for value in values], dtype=bool)
-        last = len(self.of_band) - 1 - (self.axis.has_off & ~is_off).astype(np.int64)
-        return np.array(self.of_band, dtype=np.int64)[np.clip(bands, 0, last)]
+        """The group of every value."""
+        return np.array(self.of_band, dtype=np.int64)[self.axis.bands(values)]
 
 
 def _label(axis: Axis, run: Sequence[int]) -> str:
