@@ -14,7 +14,6 @@ import numpy as np
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.trial import FrozenTrial, TrialState
-from scipy.stats import qmc
 
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.sampling.points import distributions, grid_values
@@ -62,6 +61,8 @@ def _sobol_point(dimensions: int, seed: int, index: int) -> np.ndarray[Any, Any]
     """Point of that index of a scrambled Sobol' sequence in the unit cube, shape (dimensions,)."""
     if dimensions == 0:
         return np.zeros(0)
+    from scipy.stats import qmc  # takes longer to import than most commands run
+
     sequence = qmc.Sobol(dimensions, scramble=True, rng=seed)
     if index:
         sequence.fast_forward(index)
