@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
-from scipy.special import expit, logit
+from scipy.special import expit
 from scipy.stats import qmc
 
 from stability_sweep.definition import StudyDefinition
@@ -18,7 +18,6 @@ Truth = Callable[[Array], Array]
 """From unit coordinates (learning rate, batch size, clip norm), (trials, 3), to P(diverge)."""
 
 BATCHES = np.array([16, 32, 64, 128, 256, 512])
-LIMIT_SLOPE = 14.0
 
 
 def definition() -> StudyDefinition:
@@ -35,7 +34,7 @@ def definition() -> StudyDefinition:
 
 def soft(unit: Array) -> Array:
     """Chance over nearly two decades; large batches do worse."""
-    return expit(LIMIT_SLOPE * (unit[:, 0] - 0.55 + 0.25 * unit[:, 1]))
+    return expit(14 * (unit[:, 0] - 0.55 + 0.25 * unit[:, 1]))
 
 
 def curved(unit: Array) -> Array:
@@ -78,7 +77,8 @@ def simulate(truth: Truth, trials: int, seed: int) -> pd.DataFrame:
     )
 
 
-def soft_limit(batch_size: int, tolerance: float) -> float:
-    """The learning rate at which `soft` reaches a tolerance."""
+def true_limit(truth: Truth, batch_size: int, tolerance: float) -> float:
+    """log10 of the learning rate at which a truth passes a tolerance, without the clip norm, which none looks at."""
     place = list(BATCHES).index(batch_size) / (len(BATCHES) - 1)
-    return float(10 ** (-6 + 5 * (0.55 - 0.25 * place + logit(tolerance) / LIMIT_SLOPE)))
+    unit = np.column_stack([np.linspace(0, 1, 4001), np.full(4001, place), np.full(4001, 0.5)])
+    return float(-6 + 5 * unit[np.argmax(truth(unit) > tolerance), 0])

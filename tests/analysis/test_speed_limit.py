@@ -9,7 +9,7 @@ import pytest
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.speed_limit import limit_in_words, reference_point, speed_limits
 from stability_sweep.analysis.surface import fit_surface
-from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft
+from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft, true_limit
 from tests.conftest import make_definition
 
 
@@ -19,18 +19,11 @@ def limits_of(truth: Truth, trials: int = 200, seed: int = 0, tolerance: float =
     return speed_limits(surface, definition(), tolerance=tolerance)
 
 
-def true_limit(truth: Truth, batch_place: float, tolerance: float) -> float:
-    """log10 of the rate at which a truth reaches the tolerance."""
-    unit = np.column_stack([np.linspace(0, 1, 4001), np.full(4001, batch_place), np.full(4001, 0.5)])
-    return float(-6 + 5 * unit[np.argmax(truth(unit) > tolerance), 0])
-
-
 def test_the_limit_on_a_sharp_boundary_is_within_0_15_decades() -> None:
     errors = []
     for seed in range(4):
         table = limits_of(curved, seed=seed)
-        places = [list(table["batch_size"].unique()).index(batch) / 5 for batch in table["batch_size"]]
-        known = np.array([true_limit(curved, place, 0.05) for place in places])
+        known = np.array([true_limit(curved, batch, 0.05) for batch in table["batch_size"]])
         errors.append(np.median(np.abs(np.log10(table["limit"]) - known)))
     assert np.median(errors) <= 0.15
 

@@ -20,10 +20,11 @@ from stability_sweep.errors import OutputError
 from stability_sweep.outcome import Outcome
 from stability_sweep.report import summary_sentences, write_study_report
 from stability_sweep.report.writing import write_atomically
-from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.schema import ResultRow
 from stability_sweep.telemetry import SIGNALS, Telemetry
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
+from tests.studies import LARGE_STUDY, build_large_study
 
 Soup = BeautifulSoup
 
@@ -275,3 +276,23 @@ def test_a_report_in_an_impossible_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written: File exists"):
         write_atomically(tmp_path / "file" / "report.html", b"x")
+
+
+def test_a_large_study_is_counted_whole_and_shown_in_part(tmp_path: Path) -> None:
+    """The file keeps its size: an even choice is listed, a sample drawn."""
+    url = f"sqlite:///{tmp_path / 'large.db'}"
+    build_large_study(url, 6_000, seed=0)
+    database = Database.open(url)
+    repository = Repository(database)
+    path = tmp_path / "r.html"
+    page = written(repository, repository.get_study(LARGE_STUDY), path)
+    database.close()
+    content = payload_of(page)
+    assert "3000 of 6000 trials are listed, evenly chosen" in page.text
+    assert len(content["trials"]) == 3000
+    assert len(content["details"]) <= 400
+    counts = content["csv"]["counts-batch-size"].splitlines()[1:]
+    total = sum(int(line.split(",")[3]) for line in counts)
+    assert 5_900 < total < 6_000  # the failed ones are not counted
+    assert f"Of {total} trials, 1500 random ones are drawn; all are counted." in page.text
+    assert path.stat().st_size < 10e6
