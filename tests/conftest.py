@@ -24,6 +24,7 @@ from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.sweep.objective import tell
+from tests.servers import OwnPostgresql, postgresql_binaries
 
 REQUIRE_ALL = "STABILITY_SWEEP_TEST_REQUIRE_ALL"
 SERVERS = {
@@ -63,6 +64,22 @@ def chromium() -> str:
         unavailable("chromium is not installed")
     assert path is not None
     return path
+
+
+@pytest.fixture
+def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgresql]:
+    """A PostgreSQL server of this test's own, started."""
+    binaries = postgresql_binaries()
+    if binaries is None:
+        unavailable("no PostgreSQL to start an own server with")
+    assert binaries is not None
+    folder = Path(tmp_path_factory.mktemp("postgresql"))
+    for parent in (folder, *folder.parents[:3]):
+        parent.chmod(parent.stat().st_mode | 0o011)  # the user postgres must get through
+    own = OwnPostgresql(folder, binaries)
+    own.start()
+    yield own
+    own.stop()
 
 
 @pytest.fixture(

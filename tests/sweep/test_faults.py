@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import glob
-import os
 import random
-import shutil
-import socket
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +13,7 @@ from optuna.trial import TrialState
 from stability_sweep.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.fleet import Fleet
-from tests.conftest import unavailable
+from tests.servers import OwnPostgresql
 from tests.sweep.faults import (
     GRACE_SECONDS,
     Crew,
@@ -43,48 +38,6 @@ def spool(tmp_path: Path) -> str:
     return str(tmp_path / "spool")
 
 
-class Server:
-    """An own PostgreSQL that can be stopped and started."""
-
-    def __init__(self, folder: Path, binaries: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        self._data = folder / "data"
-        self._binaries = binaries
-        shutil.chown(folder, "postgres")
-        self._run("initdb", "-D", str(self._data), "-A", "trust", "-U", "postgres", "--no-sync")
-        self.url = f"postgresql://postgres@127.0.0.1:{self._port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self._port} -c unix_socket_directories={self._data} -c listen_addresses=127.0.0.1 -c fsync=off"
-        self._run("pg_ctl", "-D", str(self._data), "-w", "-o", options, "-l", str(self._data / "log"), "start")
-
-    def stop(self) -> None:
-        if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
-
-    def _run(self, program: str, *arguments: str) -> None:
-        command = [str(self._binaries / program), *arguments]
-        if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-            command = ["runuser", "-u", "postgres", "--", *command]
-        subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/")
-
-
-@pytest.fixture
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    found = sorted(glob.glob("/usr/lib/postgresql/*/bin/initdb"))
-    if not found:
-        unavailable("no PostgreSQL to start an own server with")
-    folder = Path(tmp_path_factory.mktemp("postgresql"))
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # the user postgres must get through
-    own = Server(folder, Path(found[-1]).parent)
-    own.start()
-    yield own
-    own.stop()
-
-
 def test_ten_killed_workers_lose_no_trial_and_double_none(shared: Repository, storage_url: str, spool: str) -> None:
     budget = 120
     shared.create_study(drill_definition(budget), "digits")
@@ -107,19 +60,19 @@ def test_ten_killed_workers_lose_no_trial_and_double_none(shared: Repository, st
     assert 1 <= sum(count for times, count in attempts.items() if times > 1) <= 10
 
 
-def test_a_stopped_server_loses_nothing(server: Server, spool: str) -> None:
+def test_a_stopped_server_loses_nothing(own_postgresql: OwnPostgresql, spool: str) -> None:
     """20 s without a database, a disk that takes nothing, and a worker killed in that time."""
-    database = Database.open(server.url, create=True)
+    database = Database.open(own_postgresql.url, create=True)
     repository = Repository(database)
     budget = 60
     repository.create_study(drill_definition(budget), "digits")
     study = repository.get_study("small")
-    crew = Crew(server.url, spool, seconds_per_trial=0.3)
+    crew = Crew(own_postgresql.url, spool, seconds_per_trial=0.3)
     try:
         crew.start(3)
         crew.start(1, no_disk=True)
         wait_until(lambda: repository.summary(study).finished >= 8, 60)
-        server.stop()
+        own_postgresql.stop()
         stopped = time.monotonic()
         wait_until(lambda: list(Path(spool).rglob("*.json")) != [], 10)  # they went on, and kept their results
         for victim in crew.processes[:3]:
@@ -127,7 +80,7 @@ def test_a_stopped_server_loses_nothing(server: Server, spool: str) -> None:
             victim.join()
         crew.start(3)  # these cannot join yet
         time.sleep(max(0.0, 20 - (time.monotonic() - stopped)))
-        server.start()
+        own_postgresql.start()
         crew.wait(120)
     finally:
         crew.end()
