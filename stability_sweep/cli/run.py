@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -46,6 +47,59 @@ if TYPE_CHECKING:
     from stability_sweep.sweep import StopRequest, SweepObserver
 
 
+@dataclass(frozen=True)
+class Crew:
+    """Which workers a run starts, and where."""
+
+    devices: list[str]
+    """As asked for; local workers take them in turn."""
+    first_device: torch.device
+    workers: int | None
+    threads: int | None
+    scheduler: str | None
+    """Of a dask cluster; None for workers on this machine."""
+    resources: dict[str, float]
+    data_dir: Path | None
+
+    def work(self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver) -> None:
+        """Run the study until its budget is used up or a stop is requested."""
+        from stability_sweep.sweep import launch_on_dask, launch_workers
+
+        options = ["--data-dir", str(self.data_dir)] if self.data_dir else []
+        if self.scheduler is not None:
+            options += ["--device", self.devices[0], *(["--threads", str(self.threads)] if self.threads else [])]
+            launch_on_dask(
+                self.scheduler, repository, study, stop, observer,
+                count=self.workers, options=options, resources=self.resources,
+            )  # fmt: skip
+            return
+        count = self.workers or max(len(self.devices), self._default_workers(repository.summary(study)))
+        threads = set_threads(self.threads, workers=count)
+        if count == 1:
+            self._work_here(repository, study, stop, observer)
+        else:
+            options += ["--threads", str(threads)]
+            launch_workers(count, repository, study, stop, observer, options=options, devices=self.devices)
+
+    def _default_workers(self, summary: StudySummary) -> int:
+        """One worker per core: at small batches a step is no faster with two threads than with one."""
+        if self.first_device.type != "cpu":
+            return 1
+        return max(1, min(os.cpu_count() or 1, MOST_WORKERS_UNASKED, summary.budget - summary.finished))
+
+    def _work_here(
+        self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver
+    ) -> None:
+        from stability_sweep.data.images import load_images
+        from stability_sweep.sweep import Worker
+
+        summary = repository.summary(study)
+        if summary.finished >= summary.budget and not summary.waiting:
+            return  # nothing to do: do not load the data for it
+        images = load_images(study.effective_definition.data, self.data_dir, self.first_device)
+        Worker(repository, study, images, stop, observer).run()
+
+
 def run(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="Study definition (TOML).")],
     storage: Storage = DEFAULT_STORAGE,
@@ -81,34 +135,21 @@ def run(
     definition = load_definition(file)
     if (launcher is Launcher.DASK) != (scheduler is not None):
         raise LauncherError("--launcher dask and --scheduler ADDRESS belong together: give both, or neither")
-    shares = _parse_resources(resources)
     names = [name.strip() for name in (devices or device).split(",")]
-    resolved_device, *_ = [resolve_device(name) for name in names]
+    first_device, *_ = [resolve_device(name) for name in names]
+    crew = Crew(names, first_device, workers, threads, scheduler, _parse_resources(resources), data_dir)
 
     from stability_sweep.cli.display import watching
     from stability_sweep.data import FALLBACK_NOTICE
-    from stability_sweep.sweep import StopRequest, launch_on_dask, launch_workers, prepare_study
+    from stability_sweep.sweep import StopRequest, prepare_study
 
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.data.dataset:
         typer.echo(f"notice: {FALLBACK_NOTICE}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
-    options = ["--data-dir", str(data_dir)] if data_dir else []
     with stop.on_signals(), watching(repository.summary(study)) as observer:
-        if scheduler is not None:
-            options += ["--device", names[0], *(["--threads", str(threads)] if threads else [])]
-            launch_on_dask(
-                scheduler, repository, study, stop, observer, count=workers, options=options, resources=shares
-            )
-        else:
-            count = workers or max(len(names), _default_workers(resolved_device, repository.summary(study)))
-            threads = set_threads(threads, workers=count)
-            if count == 1:
-                _work_here(repository, study, data_dir, resolved_device, stop, observer)
-            else:
-                options += ["--threads", str(threads)]
-                launch_workers(count, repository, study, stop, observer, options=options, devices=names)
+        crew.work(repository, study, stop, observer)
     _tell_end(repository, study, stop)
     if not no_report:
         write_study_page(repository, study, report)
@@ -124,31 +165,6 @@ def _parse_resources(text: str | None) -> dict[str, float]:
         except ValueError:
             raise LauncherError(f"--resources: expected NAME=NUMBER,..., such as GPU=1, got {text!r}") from None
     return shares
-
-
-def _default_workers(device: torch.device, summary: StudySummary) -> int:
-    """One worker per core: at small batches a step is no faster with two threads than with one."""
-    if device.type != "cpu":
-        return 1
-    return max(1, min(os.cpu_count() or 1, MOST_WORKERS_UNASKED, summary.budget - summary.finished))
-
-
-def _work_here(
-    repository: Repository,
-    study: StoredStudy,
-    data_dir: Path | None,
-    device: torch.device,
-    stop: StopRequest,
-    observer: SweepObserver,
-) -> None:
-    from stability_sweep.data.images import load_images
-    from stability_sweep.sweep import Worker
-
-    summary = repository.summary(study)
-    if summary.finished >= summary.budget and not summary.waiting:
-        return  # nothing to do: do not load the data for it
-    images = load_images(study.effective_definition.data, data_dir, device)
-    Worker(repository, study, images, stop, observer).run()
 
 
 def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> None:

@@ -177,7 +177,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 "All three at once",
-                "On the orange surface P(diverge) is one half; turn it with the pointer. Above it training breaks.",
+                words.solid_finding(analysis.solid),
                 solid_view(analysis.solid, trials, axes),
             )
         )

@@ -83,6 +83,15 @@ def map_finding(model: PairMap | None, x: Axis, y: Axis) -> str:
     )
 
 
+def solid_finding(solid: pd.DataFrame) -> str:
+    """How much of the space lies beyond the 50% surface."""
+    share = float((solid["probability"] > 0.5).mean())
+    return (
+        f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
+        f"axes as drawn) training diverges more often than not."
+    )
+
+
 def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
     """The first and the last group's share that was still finite at the end."""
     if curves.empty:

@@ -56,15 +56,10 @@ class Database:
         """
         url = parse_url(url_text)
         with storage_errors(url):
-            _check_sqlite_file(url, create=create)
-            engine = create_engine(url, **_engine_options(url))
-            try:
-                _connect(url, engine)
+            with _connected(url, create=create) as engine:
                 if create:
                     _create_tables(url, engine)
                 _check_version(url, engine)
-            finally:
-                engine.dispose()
             storage = _optuna_storage(url, create=False)
         if url.get_backend_name() == "sqlite":
             _tune_sqlite(storage.engine)
@@ -78,18 +73,12 @@ class Database:
             StorageError: as for `open`; a newer version's database is left alone.
         """
         url = parse_url(url_text)
-        with storage_errors(url):
-            _check_sqlite_file(url, create=False)
-            engine = create_engine(url, **_engine_options(url))
-            try:
-                _connect(url, engine)
-                with _lock(url, engine, CREATION), engine.begin() as connection:
-                    before = _stored_version(url, connection)
-                    if migrations.is_older(before):
-                        migrations.upgrade(connection)
-                _check_version(url, engine)
-            finally:
-                engine.dispose()
+        with storage_errors(url), _connected(url, create=False) as engine:
+            with _lock(url, engine, CREATION), engine.begin() as connection:
+                before = _stored_version(url, connection)
+                if migrations.is_older(before):
+                    migrations.upgrade(connection)
+            _check_version(url, engine)
         return before, migrations.head_version()
 
     @contextlib.contextmanager
@@ -157,12 +146,19 @@ def _check_sqlite_file(url: URL, *, create: bool) -> None:
         raise StorageError(f"{display(url)}: the folder {path.parent} does not exist; create it first")
 
 
-def _connect(url: URL, engine: Engine) -> None:
-    """Try a connection: what a driver dislikes about the URL's options it says with errors of any kind."""
+@contextlib.contextmanager
+def _connected(url: URL, *, create: bool) -> Iterator[Engine]:
+    """An engine that has reached the database; what a driver dislikes about a URL it says with errors of any kind."""
+    _check_sqlite_file(url, create=create)
+    engine = create_engine(url, **_engine_options(url))
     try:
         engine.connect().close()
     except (AssertionError, TypeError, ValueError) as error:
         raise StorageError(f"{display(url)}: the driver does not accept this URL: {mask(str(error))}") from error
+    try:
+        yield engine
+    finally:
+        engine.dispose()
 
 
 def _optuna_storage(url: URL, *, create: bool) -> optuna.storages.RDBStorage:

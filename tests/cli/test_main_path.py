@@ -14,6 +14,7 @@ from bs4 import BeautifulSoup
 
 from stability_sweep import __version__
 from tests.cli.conftest import Cli
+from tests.report.test_page import payload_of
 
 EXPORT_COLUMNS = {
     "number", "learning_rate", "batch_size", "clip_norm", "seed", "outcome", "divergence_step", "divergence_signal",
@@ -37,7 +38,7 @@ def test_run_trains_stores_and_reports(cli: Cli, definition_file: Path, tmp_path
     assert done.stdout.splitlines()[-1] == "Report: reports/small.html"
     assert len(done.stdout.splitlines()) == 6  # five sentences and where the report is
     page = BeautifulSoup((tmp_path / "reports" / "small.html").read_text(encoding="utf-8"), "html.parser")
-    assert len(page.select("#trials tbody tr")) == 4
+    assert len(payload_of(page)["trials"]) == 4
     assert (tmp_path / "stability-sweep.db").exists()
 
     status = json.loads(cli("status", "small", "--json").stdout)
