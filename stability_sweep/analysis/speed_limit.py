@@ -34,7 +34,7 @@ def speed_limits(
 
     The limit is where the posterior median first passes the tolerance, from below. Every joint draw from the posterior
     has a limit of its own; their quantiles are the band. A draw's limit is its last safe rate below the rate at which
-    it passes one half: among dozens of rates far below the boundary some draw is over a few percent by chance, which
+    the median passes one half: among dozens of rates far below that, some draw is over a few percent by chance, which
     says nothing about the boundary. Dimensions beyond the three core ones stand at their reference
     (`reference_point`).
 
@@ -61,9 +61,10 @@ def speed_limits(
         for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
             point = {**reference_point(definition), "batch_size": batch, "clip_norm": clip}
             line = points_at(point, learning_rate=rates)
-            limit = _crossing(rates, surface.predict(line)["median"].to_numpy(), tolerance, is_listed=is_listed)
+            median = surface.predict(line)["median"].to_numpy()
+            limit = _crossing(rates, median, tolerance, is_listed=is_listed)
             drawn = [
-                _crossing(rates, _from_boundary(draw, tolerance), tolerance, is_listed=is_listed)
+                _crossing(rates, _from_boundary(draw, median, tolerance), tolerance, is_listed=is_listed)
                 for draw in surface.draws(line, DRAWS, seed=seed)
             ]
             low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
@@ -137,14 +138,16 @@ def _spread(count: int, most: int) -> list[int]:
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def _from_boundary(probability: npt.NDArray[np.float64], tolerance: float) -> npt.NDArray[np.float64]:
-    """A line on which nothing is over the tolerance before the last safe rate below the boundary."""
-    over_half = probability > max(0.5, tolerance)
-    boundary = int(np.argmax(over_half)) if over_half.any() else len(probability)
-    safe = np.flatnonzero(probability[:boundary] <= tolerance)
+def _from_boundary(
+    draw: npt.NDArray[np.float64], median: npt.NDArray[np.float64], tolerance: float
+) -> npt.NDArray[np.float64]:
+    """A draw in which nothing is over the tolerance before its last safe rate below the median's boundary."""
+    over_half = median > max(0.5, tolerance)
+    boundary = int(np.argmax(over_half)) if over_half.any() else len(draw)
+    safe = np.flatnonzero(draw[:boundary] <= tolerance)
     if not len(safe):
-        return probability
-    return np.concatenate([np.minimum(probability[: safe[-1]], tolerance), probability[safe[-1] :]])
+        return draw
+    return np.concatenate([np.minimum(draw[: safe[-1]], tolerance), draw[safe[-1] :]])
 
 
 def _crossing(
