@@ -34,6 +34,8 @@ SERVERS = {
 ROOT = Path(__file__).parent.parent
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
+# Two torch threads on a busy machine wait for each other: tests would take many times longer than on one.
+torch.set_num_threads(1)
 
 
 def unavailable(reason: str) -> None:
