@@ -16,6 +16,9 @@ from stability_sweep.telemetry import SIGNALS, Telemetry
 USUAL_TRIALS = 0.05
 """The usual range leaves out the extremes of this share of the stable trials on either side."""
 
+MOST_TRIALS_PER_OUTCOME = 300
+"""Stable and diverged trials whose telemetry is worth loading for the warning signs; an even choice of more."""
+
 FEWEST_STABLE_TRIALS = 5
 """With fewer stable trials nobody knows what is usual."""
 

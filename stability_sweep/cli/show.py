@@ -74,10 +74,12 @@ def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json
 
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
     from stability_sweep.analysis import divergence_origins, study_frame, warning_signs
+    from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
     from stability_sweep.report.trial import table_lines
 
     origins = divergence_origins(study_frame(repository, study))
-    signs = warning_signs((stored.result, telemetry) for stored, telemetry in repository.telemetries(study))
+    measured = repository.telemetries(study, most_per_outcome=MOST_TRIALS_PER_OUTCOME)
+    signs = warning_signs((stored.result, telemetry) for stored, telemetry in measured)
     if as_json:
         tables = {"origins": origins, "warning_signs": signs}
         found = {key: json.loads(table.to_json(orient="records")) for key, table in tables.items()}

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from stability_sweep.analysis import Analysis, analyse, study_frame
+from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
 from stability_sweep.claim import DEFAULT_TOLERANCE, Claim
-from stability_sweep.report.payload import MOST_WARNING_TRIALS, trial_details
+from stability_sweep.report.payload import trial_details
 from stability_sweep.report.study import write_report
 from stability_sweep.storage import Repository, StoredStudy
 
@@ -32,7 +33,7 @@ def analyse_study(
         definition = definition.with_claims(claims)
     telemetry = (
         (stored.result, telemetry)
-        for stored, telemetry in repository.telemetries(study, most_per_outcome=MOST_WARNING_TRIALS)
+        for stored, telemetry in repository.telemetries(study, most_per_outcome=MOST_TRIALS_PER_OUTCOME)
     )
     return analyse(definition, study_frame(repository, study), telemetry, tolerance=tolerance)
 

@@ -24,9 +24,6 @@ MOST_LISTED = 3000
 MOST_DETAILED = 400
 """Trials whose telemetry is on the page."""
 
-MOST_WARNING_TRIALS = 150
-"""Trials per outcome that the warning signs are told from."""
-
 POINTS = 48
 DETAIL_SIGNALS = ("loss", "gradient_norm", "update_norm", "largest_latent", "largest_momentum", "largest_eigenvalue")
 NOT_LISTED = ("worker", "device", "threads", "torch_version", "cpu", "seed", "failure")
