@@ -28,7 +28,7 @@ quickstart: $(VENV)/.installed  ## run the first study and write its report
 	$(BIN)/stability-sweep run studies/quickstart.toml --workers $(WORKERS) --report reports/quickstart.html
 
 test: $(VENV)/.installed-test  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses auto --maxprocesses 4 --dist worksteal
 
 lint: $(VENV)/.installed-test  ## style and types
 	$(BIN)/ruff check .
