@@ -10,7 +10,7 @@ from stability_sweep.claim import DEFAULT_TOLERANCE
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
 
-NEIGHBOUR = 0.8
+NEIGHBOUR = 0.95
 """A trial is a neighbour of another where the model thinks them so alike, of 1."""
 
 FEWEST_NEIGHBOURS = 3
