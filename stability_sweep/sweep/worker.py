@@ -36,8 +36,8 @@ REPORT_INTERVAL_SECONDS = 10.0
 
 DISPLAY_INTERVAL_SECONDS = 0.2
 
-LONGEST_POLL_SECONDS = 2.0
-"""How often a worker without a trial looks whether another one died or gave one back."""
+SHORTEST_POLL_SECONDS, LONGEST_POLL_SECONDS = 0.1, 2.0
+"""How often a worker without a trial looks whether another one died or gave one back: less and less often."""
 
 FAILURES_IN_A_ROW = 3
 """After so many failed trials a worker gives up: the cause is not in the trials."""
@@ -103,7 +103,7 @@ class Worker:
         )
         with heartbeat:
             try:
-                return self._work(claims, heartbeat, poll_seconds=min(interval, LONGEST_POLL_SECONDS))
+                return self._work(claims, heartbeat, longest_poll_seconds=min(interval, LONGEST_POLL_SECONDS))
             except OutageError:
                 if not self._stop.requested:
                     raise
@@ -118,15 +118,17 @@ class Worker:
             host=host, process_id=int(process_id), device=self._provenance.device, grace_seconds=grace_seconds
         )
 
-    def _work(self, claims: Claims, heartbeat: Heartbeat, *, poll_seconds: float) -> int:
-        failures = 0
+    def _work(self, claims: Claims, heartbeat: Heartbeat, *, longest_poll_seconds: float) -> int:
+        failures, pause = 0, SHORTEST_POLL_SECONDS
         while not self._stop.requested:
             claimed = self._patiently("asking for a trial", claims.next_trial)
             if claimed is None:
                 if self._patiently("asking whether the study is finished", claims.is_finished):
                     break
-                self._stop.wait(poll_seconds)
+                self._stop.wait(pause)
+                pause = min(2 * pause, longest_poll_seconds)
                 continue
+            pause = SHORTEST_POLL_SECONDS
             heartbeat.trial_id = claimed.trial._trial_id
             try:
                 result = self._run_trial(claimed, claims)
