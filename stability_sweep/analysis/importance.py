@@ -17,7 +17,7 @@ from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import with_times
 from stability_sweep.definition import StudyDefinition
 
-MOST_FOREST_TRIALS = 2000
+MOST_FOREST_TRIALS = 1000
 """A study with more trials is judged by a random sample of them, for speed."""
 
 FEWEST_TRIALS = 10
@@ -43,7 +43,7 @@ def dimension_importance(frame: pd.DataFrame, definition: StudyDefinition, *, se
     Args:
         frame: a study's trials, from `study_frame`.
         definition: of the study.
-        seed: of the sample that is taken where there are more than 2,000 trials, of folds, forest and shuffles.
+        seed: of the sample that is taken where there are more than 1,000 trials, of folds, forest and shuffles.
 
     Returns:
         Columns ``dimension``, ``importance``, ``low``, ``high``, ``trials``; most important first. Dimensions with one

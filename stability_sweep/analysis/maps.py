@@ -21,7 +21,7 @@ from stability_sweep.search_space import Choices, Value
 
 Array = npt.NDArray[np.float64]
 
-GRID = 32
+GRID = 28
 """Columns of a map along a range."""
 
 SOLID_GRID = 22

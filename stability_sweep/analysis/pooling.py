@@ -13,7 +13,7 @@ from stability_sweep.analysis.binomial import BinomialProcess
 
 Array = npt.NDArray[np.float64]
 
-MOST_UNPOOLED = 1200
+MOST_UNPOOLED = 800
 MOST_CELLS = 800
 CERTAIN_CELLS = 200
 """Of these, how many are spent where the outcome is all but certain."""
@@ -58,7 +58,7 @@ class Cells:
 def cells_of(
     places: Array, diverged: Array, fit: Callable[[Cells], BinomialProcess], lengths: Array, *, seed: int
 ) -> Cells:
-    """One cell per distinct place, or, where those are more than 1,200, at most 800 pools of neighbours.
+    """One cell per distinct place, or, where those are more than 800, as many pools of neighbours.
 
     A pilot fit on 800 trials tells where the outcome is all but certain; there, large pools lose nothing. Elsewhere
     the pools are small. Every coordinate is measured in the model's own length.

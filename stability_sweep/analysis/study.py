@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import pandas as pd
@@ -105,8 +106,11 @@ def analyse(
     axes = searched_axes(definition)
     # A trial that another program put into the study may lack a dimension: it has no place on a map.
     frame = frame.dropna(subset=list(definition.search_space))
-    surface = fit_surface(frame, definition, seed=seed)
-    importance = dimension_importance(frame, definition, seed=seed)
+    with ThreadPoolExecutor(1) as aside:  # the forest does not need the interpreter's lock, nor the surface
+        forest = aside.submit(dimension_importance, frame, definition, seed=seed)
+        surface = fit_surface(frame, definition, seed=seed)
+        quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
+        importance = forest.result()
     ranked = importance["dimension"].tolist()
     timed = [name for name in CORE_DIMENSIONS if name in axes]
     horizon = int(frame["horizon"].max()) if len(frame) else 0
@@ -117,7 +121,7 @@ def analyse(
         frame=frame,
         tolerance=tolerance,
         surface=surface,
-        quality=pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed),
+        quality=quality,
         maps=[] if surface is None else pair_maps(surface, definition, ranked),
         solid=pd.DataFrame() if surface is None else half_surface(surface, definition),
         limits=pd.DataFrame() if surface is None else speed_limits(surface, definition, tolerance=tolerance, seed=seed),

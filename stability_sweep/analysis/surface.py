@@ -43,7 +43,7 @@ KERNEL_TRIALS = 300
 """The kernel's parameters are learned from at most so many trials: time grows with the cube."""
 
 FOLDS = 5
-MOST_VALIDATED = 1000
+MOST_VALIDATED = 500
 CHUNK = 4000
 
 # Log-normal priors: without them a study whose boundary is straight gets an endless length and a band that is far too
@@ -137,7 +137,7 @@ def fit_surface(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int =
 def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) -> pd.DataFrame:
     """How well the surface tells trials that it has not seen, beside a forecast that only knows the base rate.
 
-    Five folds; the repeats of a point stay together. At most 1,000 trials, evenly chosen. The kernel's parameters
+    Five folds; the repeats of a point stay together. At most 500 random trials. The kernel's parameters
     come from all trials.
 
     Returns:

@@ -75,7 +75,7 @@ def csv_text(table: pd.DataFrame) -> str:
 
 def packed(content: bytes) -> str:
     """Compressed, in letters that no script element minds."""
-    return base64.b64encode(gzip.compress(content, mtime=0)).decode("ascii")
+    return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode("ascii")
 
 
 def _every(frame: pd.DataFrame, most: int) -> pd.DataFrame:
