@@ -61,7 +61,7 @@ class Axis:
         positions = np.fromiter(map(self.position, values), dtype=np.float64, count=len(values))
         places = np.searchsorted(self.edges, positions, side="right") - 1
         # The band of "off" is no range's: a value at the very end belongs to the last band before it.
-        last = len(self.labels) - 1 - (self.has_off & ~np.fromiter(map(_is_off, values), dtype=bool, count=len(values)))
+        last = len(self.labels) - 1 - (self.has_off & ~np.fromiter(map(is_off, values), dtype=bool, count=len(values)))
         return np.clip(places, 0, last).astype(np.int64)
 
     def band(self, value: Value) -> int:
@@ -93,7 +93,7 @@ def study_axes(definition: StudyDefinition) -> dict[str, Axis]:
 
 def format_value(value: Value) -> str:
     """A value as people write it: ``0.001``, ``3.2e-5``, ``1000``, ``64``, ``off``."""
-    if _is_off(value):
+    if is_off(value):
         return "off"
     if not isinstance(value, float):
         return str(value)
@@ -103,7 +103,8 @@ def format_value(value: Value) -> str:
     return f"{value:.0f}" if 3 <= int(exponent) <= 5 else f"{mantissa}e{int(exponent)}"
 
 
-def _is_off(value: Value) -> bool:
+def is_off(value: Value) -> bool:
+    """Whether a value means "off"."""
     return isinstance(value, float) and math.isinf(value)
 
 

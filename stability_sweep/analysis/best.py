@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.claim import DEFAULT_TOLERANCE
 from stability_sweep.definition import StudyDefinition
@@ -48,13 +49,13 @@ def best_stable_settings(
         return pd.DataFrame(columns=columns)
     safe = stable.join(surface.predict(stable).drop(columns="median"))
     safe = safe[safe["probability"] <= tolerance].nsmallest(MOST_CANDIDATES, "validation_loss")
-    counted_trials = frame[frame["outcome"] != Outcome.FAILED.value]
-    is_near = surface.nearness(safe, counted_trials) >= NEIGHBOUR if len(safe) else np.zeros((0, len(counted_trials)))
-    diverged = (counted_trials["outcome"] == Outcome.DIVERGED.value).to_numpy()
-    losses = counted_trials["validation_loss"].where(counted_trials["outcome"] == Outcome.STABLE.value).to_numpy()
+    trials = counted(frame)
+    is_near = surface.nearness(safe, trials) >= NEIGHBOUR if len(safe) else np.zeros((0, len(trials)), dtype=bool)
+    diverged = (trials["outcome"] == Outcome.DIVERGED.value).to_numpy()
+    losses = trials["validation_loss"].where(trials["outcome"] == Outcome.STABLE.value).to_numpy()
     safe["neighbours"] = is_near.sum(axis=1) - 1  # itself
     safe["neighbours_diverged"] = is_near.astype(int) @ diverged.astype(int)
-    safe["neighbours_loss"] = [float(np.nanmedian(losses[near.astype(bool)])) for near in is_near]
+    safe["neighbours_loss"] = [float(np.nanmedian(losses[near])) for near in is_near]
     safe["price"] = safe["validation_loss"] - stable["validation_loss"].min()
     supported: pd.DataFrame = safe.loc[safe["neighbours"] >= FEWEST_NEIGHBOURS, columns]
     return supported.head(count).reset_index(drop=True)

@@ -7,7 +7,6 @@ like strong values or not. Choices that are no numbers have a coordinate each.
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,9 +14,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis, study_axes
+from stability_sweep.analysis.axes import Axis, is_off, study_axes
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.search_space import Choices, Value
+from stability_sweep.search_space import Choices
 
 Array = npt.NDArray[np.float64]
 
@@ -57,7 +56,7 @@ class Encoding:
         if axis.values:
             place = {value: index / (len(axis.values) - 1) for index, value in enumerate(axis.values)}
             columns: list[Array] = [np.asarray(values.map(place), dtype=np.float64)]
-            has_off = any(_is_off(value) for value in axis.values)
+            has_off = any(is_off(value) for value in axis.values)
         else:
             columns = [_along_range(axis, values.to_numpy(np.float64))]
             has_off = axis.has_off
@@ -77,7 +76,3 @@ def _along_range(axis: Axis, values: Array) -> Array:
     with np.errstate(divide="ignore"):
         positions = np.log10(values) if axis.is_log else values
     return np.clip((positions - low) / (high - low), 0.0, 1.0)
-
-
-def _is_off(value: Value) -> bool:
-    return isinstance(value, float) and math.isinf(value)

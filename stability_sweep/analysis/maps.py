@@ -110,7 +110,8 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
     rows = pd.MultiIndex.from_product(
         [range(len(slices)), range(len(y_values)), range(len(x_values))], names=["slice", "row", "column"]
     ).to_frame(index=False)
-    points = pd.DataFrame({name: [value] * len(rows) for name, value in reference_point(definition).items()})
+    reference = reference_point(definition)
+    points = pd.DataFrame({name: [value] * len(rows) for name, value in reference.items()})
     points[x.name] = pd.Series(x_values)[rows["column"]].to_numpy()
     points[y.name] = pd.Series(y_values)[rows["row"]].to_numpy()
     if third is not None:
@@ -118,7 +119,7 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
     is_searched = pd.Series(True, index=points.index)
     for axis in (x, y):
         inside = pd.Series([contains(definition, axis.name, value) for value in points[axis.name].tolist()])
-        points[axis.name] = points[axis.name].where(inside, reference_point(definition)[axis.name])
+        points[axis.name] = points[axis.name].where(inside, reference[axis.name])
         is_searched &= inside
     table = pd.DataFrame(
         {

@@ -56,10 +56,10 @@ def speed_limits(
         return pd.DataFrame(columns=columns)
     rates = _rates(axes["learning_rate"])
     is_listed = bool(axes["learning_rate"].values)
-    rows = []
+    reference, rows = reference_point(definition), []
     for clip_label, clip in representatives(definition, "clip_norm", MOST_CLIP_BANDS):
         for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
-            point = {**reference_point(definition), "batch_size": batch, "clip_norm": clip}
+            point = {**reference, "batch_size": batch, "clip_norm": clip}
             line = points_at(point, learning_rate=rates)
             median = surface.predict(line)["median"].to_numpy()
             limit = _crossing(rates, median, tolerance, is_listed=is_listed)

@@ -14,6 +14,7 @@ from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, Axis, Proportion, study_axes
 from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.maps import pair_map
+from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import panels, words
@@ -22,8 +23,6 @@ from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, 
 from stability_sweep.report.payload import payload
 from stability_sweep.report.study import METHOD
 from stability_sweep.search_space import Choices, Dimension, Range
-
-CONFIDENCE = 0.95
 
 
 def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: str) -> None:
@@ -42,8 +41,9 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
     names = [analysis.definition.name for analysis in both]
     frame = pd.concat([analysis.frame.assign(study=analysis.definition.name) for analysis in both], ignore_index=True)
     frame = frame[["number", "study", *[column for column in frame.columns if column not in ("number", "study")]]]
-    sections = [_settings(both), _maps(both), _time(both, frame), _limits(both)]
-    tables = {"trials": frame, "survival-by-study": survival_curves(frame, _study_axis(names)) if len(frame) else frame}
+    axis = _study_axis(names)
+    curves = survival_curves(frame, axis)
+    sections = [_settings(both), _maps(both), _time(curves, axis), _limits(both)]
     write_page(
         path,
         PageContext(
@@ -62,7 +62,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             version=__version__,
             created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             refresh_seconds=None,
-            payload=Markup(payload(frame, tables, {})),
+            payload=Markup(payload(frame, {"trials": frame, "survival-by-study": curves}, {})),
         ),
     )
 
@@ -163,11 +163,9 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
     return Section("maps", "Stability maps", text, shown)
 
 
-def _time(both: tuple[Analysis, Analysis], frame: pd.DataFrame) -> Section:
-    if frame.empty:
+def _time(curves: pd.DataFrame, axis: Axis) -> Section:
+    if curves.empty:
         return Section("time", "How soon it diverges", "", [])
-    axis = _study_axis([analysis.definition.name for analysis in both])
-    curves = survival_curves(frame, axis)
     shown = figure_panel(
         "all trials", words.survival_finding(curves, axis), panels.survival_figure(curves, "study"), "survival-by-study"
     )

@@ -12,13 +12,12 @@ import pandas as pd
 from markupsafe import Markup
 
 from stability_sweep import __version__
-from stability_sweep.analysis import Analysis, Proportion, study_axes
+from stability_sweep.analysis import Analysis, Proportion, divergence_by_band, study_axes
 from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.maps import mapped_dimensions
 from stability_sweep.analysis.speed_limit import limit_in_words
 from stability_sweep.analysis.study import file_name
-from stability_sweep.analysis.survival import BandGroups
 from stability_sweep.data import FALLBACK_NOTICE
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.report import panels, words
@@ -193,7 +192,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
     if len(axes) == 1:
         text = "Only one dimension is searched, so there is no map; the panels below say what the trials say."
         (name,) = axes
-        band = analysis.tables()[f"counts-{file_name(name)}"]
+        band = divergence_by_band(analysis.frame, axes[name])
         shown = [_counts_panel(band, axes[name].title, f"counts-{file_name(name)}")]
     return Section("maps", "Stability maps", text, shown)
 
@@ -210,7 +209,7 @@ def _time(analysis: Analysis) -> Section:
     for name, curves in analysis.survival.items():
         if curves.empty:
             continue
-        title = BandGroups.of_axis(axes[name]).axis.title
+        title = axes[name].title
         shown.append(
             figure_panel(
                 f"by {title}",
