@@ -70,7 +70,7 @@ def _times(trials: int) -> dict[str, float]:
     error = float((surface.predict(frame.head(2000))["probability"] - frame["truth"].head(2000)).abs().median())
     print(
         f"{trials} trials: fit {fitted - started:.1f} s, cross-validation {validated - fitted:.1f} s, "
-        f"{len(surface.cells.total)} cells, spread {surface.cells.spread:.3f}, median error {error:.4f}"
+        f"{len(surface.cells.trials)} cells, spread {surface.cells.spread:.3f}, median error {error:.4f}"
     )
     return {"trials": trials, "fit_s": fitted - started, "validate_s": validated - fitted, "error": error}
 

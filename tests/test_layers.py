@@ -13,7 +13,8 @@ PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
     "environment", "errors", "outcome", "telemetry", "autopsy", "search_space", "claim", "definition_errors", "configs",
-    "definition", "data", "models", "training", "sampling", "storage", "sweep", "analysis", "report", "cli",
+    "definition", "data", "models", "training", "gaussian_process", "sampling", "storage", "analysis", "sweep",
+    "report", "cli",
 ]  # fmt: skip
 
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem in LAYERS]

@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import wraps
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,11 +18,17 @@ from scipy.special import expit, ndtri
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from typing_extensions import ParamSpec, TypeVar
 
-from stability_sweep.analysis.binomial import BinomialProcess, Kernel, fit_binomial
 from stability_sweep.analysis.encoding import Encoding
 from stability_sweep.analysis.frame import counted
-from stability_sweep.analysis.pooling import Cells, cells_of
 from stability_sweep.definition import StudyDefinition
+from stability_sweep.gaussian_process import (
+    BinomialProcess,
+    Cells,
+    SquaredExponential,
+    cells_of,
+    fit_binomial,
+    learn_kernel,
+)
 from stability_sweep.outcome import Outcome
 
 Array = npt.NDArray[np.float64]
@@ -39,17 +44,9 @@ BAND = 0.90
 RESOLUTION = 0.005
 """A band's end within this of 0 or 1 is drawn to it: no study of this size tells 0.1% from nothing."""
 
-KERNEL_TRIALS = 300
-"""The kernel's parameters are learned from at most so many trials: time grows with the cube."""
-
 FOLDS = 5
 MOST_VALIDATED = 500
 CHUNK = 4000
-
-# Log-normal priors: without them a study whose boundary is straight gets an endless length and a band that is far too
-# narrow. Medians: a length of 0.6 of the axis, a variance of 20 (P from 1e-4 to 1 - 1e-4 within two deviations).
-PRIOR_LENGTH, PRIOR_VARIANCE, PRIOR_LOG_SD = 0.6, 20.0, 1.0
-LENGTH_BOUNDS, VARIANCE_BOUNDS = (0.05, 20.0), (0.5, 1000.0)
 
 
 def _on_one_thread(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
@@ -68,15 +65,14 @@ class Surface:
     """A fitted surface."""
 
     encoding: Encoding
+    kernel: SquaredExponential
     process: BinomialProcess
     cells: Cells
-    lengths: tuple[float, ...]
-    """Per coordinate, in shares of its axis: over how far settings behave alike."""
 
     @property
     def trials(self) -> int:
         """Trials that it rests on."""
-        return int(self.cells.total.sum())
+        return int(self.cells.trials.sum())
 
     @_on_one_thread
     def predict(self, points: pd.DataFrame) -> pd.DataFrame:
@@ -107,8 +103,7 @@ class Surface:
 
     def nearness(self, one: pd.DataFrame, others: pd.DataFrame) -> Array:
         """How alike the model thinks that settings behave, from 0 to 1, (one, others)."""
-        scale = self.process.kernel(self.process.places[:1], self.process.places[:1])[0, 0]
-        return self.process.kernel(self.encoding.encode(one), self.encoding.encode(others)) / float(scale)
+        return self.kernel(self.encoding.encode(one), self.encoding.encode(others)) / self.kernel.variance
 
 
 @_on_one_thread
@@ -128,9 +123,9 @@ def fit_surface(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int =
     if len(trials) < FEWEST_TRIALS or not encoding.axes:
         return None
     places, diverged = encoding.encode(trials), _diverged(trials)
-    kernel, lengths = _learn_kernel(places, diverged, seed)
-    cells = cells_of(places, diverged, lambda cells: _fit(kernel, cells), np.array(lengths), seed=seed)
-    return Surface(encoding, _fit(kernel, cells), cells, lengths)
+    kernel = learn_kernel(places, diverged, seed)
+    cells = cells_of(places, diverged[:, None], lambda cells: _fit(kernel, cells), np.array(kernel.lengths), seed=seed)
+    return Surface(encoding, kernel, _fit(kernel, cells), cells)
 
 
 @_on_one_thread
@@ -158,7 +153,7 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
         test, training = fold == part, fold != part
         if not test.any() or not training.any():
             continue
-        process = _fit(surface.process.kernel, Cells.merged(places[training], diverged[training]))
+        process = _fit(surface.kernel, Cells.merged(places[training], diverged[training, None]))
         mean, variance = process.latent(places[test])
         model[test] = _mean_probability(mean, np.sqrt(variance))
         base[test] = (diverged[training].sum() + 1) / (training.sum() + 2)  # Laplace's rule: never exactly 0 or 1
@@ -174,41 +169,8 @@ def _diverged(trials: pd.DataFrame) -> Array:
     return np.asarray(trials["outcome"] == Outcome.DIVERGED.value, dtype=np.float64)
 
 
-def _fit(kernel: Kernel, cells: Cells) -> BinomialProcess:
-    return fit_binomial(kernel, cells.places, cells.diverged, cells.total)
-
-
-def _learn_kernel(places: Array, diverged: Array, seed: int) -> tuple[Kernel, tuple[float, ...]]:
-    """The kernel whose parameters have the largest posterior, by scikit-learn's gradient of the evidence."""
-    from sklearn.gaussian_process import GaussianProcessClassifier
-    from sklearn.gaussian_process.kernels import RBF, ConstantKernel
-
-    coordinates = places.shape[1]
-    start = ConstantKernel(PRIOR_VARIANCE, VARIANCE_BOUNDS) * RBF([PRIOR_LENGTH] * coordinates, LENGTH_BOUNDS)
-    chosen = np.arange(len(places))
-    if len(places) > KERNEL_TRIALS:
-        chosen = np.random.default_rng(seed).choice(len(places), KERNEL_TRIALS, replace=False)
-    learned = start
-    if len(set(diverged[chosen])) > 1:
-        classifier = GaussianProcessClassifier(start, optimizer=_largest_posterior)
-        learned = classifier.fit(places[chosen], diverged[chosen]).kernel_
-    parameters = np.exp(learned.theta)
-    return learned, tuple(float(length) for length in parameters[1:])
-
-
-def _largest_posterior(objective: Callable[[Array], tuple[float, Array]], start: Array, bounds: Array) -> Any:
-    """An optimizer for scikit-learn: its negative log evidence minus our log prior."""
-    from scipy.optimize import minimize
-
-    def penalized(theta: Array) -> tuple[float, Array]:
-        value, slope = objective(theta)
-        distance = (theta - start) / PRIOR_LOG_SD
-        return float(value + np.sum(distance**2) / 2), np.asarray(slope + distance / PRIOR_LOG_SD)
-
-    found: Any = minimize(  # type: ignore[call-overload]
-        penalized, start, jac=True, bounds=bounds, method="L-BFGS-B", options={"maxiter": 40}
-    )
-    return found.x, found.fun
+def _fit(kernel: SquaredExponential, cells: Cells) -> BinomialProcess:
+    return fit_binomial(kernel, cells.places, cells.sums[:, 0], cells.trials)
 
 
 def _mean_probability(mean: Array, deviation: Array) -> Array:

@@ -9,14 +9,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from stability_sweep.analysis.binomial import BinomialProcess
+from stability_sweep.gaussian_process.binomial import BinomialProcess
 
 Array = npt.NDArray[np.float64]
 
-MOST_UNPOOLED = 800
 MOST_CELLS = 800
-CERTAIN_CELLS = 200
-"""Of these, how many are spent where the outcome is all but certain."""
+"""A quarter of them is spent where the outcome is all but certain."""
 
 CERTAIN_LATENT = 4.0
 """A trial is all but certain where P(diverge) is surely (two deviations) below 2% or above 98%."""
@@ -26,60 +24,69 @@ CHUNK = 4000
 
 @dataclass(frozen=True)
 class Cells:
-    """Counts at places."""
+    """What the trials at neighbouring places say together."""
 
     places: Array
     """(cells, coordinates)."""
-    diverged: Array
-    """(cells,)."""
-    total: Array
+    sums: Array
+    """Of whatever the likelihood counts, (cells, counts)."""
+    trials: Array
     """(cells,); at least 1."""
     spread: float = 0.0
     """Root mean square distance of a trial from its cell's place, in shares of an axis: the error of pooling."""
 
     @classmethod
-    def merged(cls, places: Array, diverged: Array) -> Cells:
-        """One cell per distinct place, after (trials, coordinates) and (trials,)."""
+    def merged(cls, places: Array, counts: Array) -> Cells:
+        """One cell per distinct place, after (trials, coordinates) and (trials, counts)."""
         distinct, group = np.unique(places.round(9), axis=0, return_inverse=True)
-        return cls.grouped(places, diverged, group.ravel(), len(distinct))
+        return cls.grouped(places, counts, group.ravel(), len(distinct))
 
     @classmethod
-    def grouped(cls, places: Array, diverged: Array, group: npt.NDArray[np.intp], count: int) -> Cells:
+    def grouped(cls, places: Array, counts: Array, group: npt.NDArray[np.intp], number: int) -> Cells:
         """One cell per group, at the mean of its trials' places."""
-        total = np.bincount(group, minlength=count).astype(np.float64)
-        kept = total > 0
-        sums = np.column_stack([np.bincount(group, column, count) for column in places.T])
-        means = sums / np.maximum(total, 1.0)[:, None]
+        trials = np.bincount(group, minlength=number).astype(np.float64)
+        kept = trials > 0
+        means = _sums(places, group, number) / np.maximum(trials, 1.0)[:, None]
         distances = ((places - means[group]) ** 2).mean(axis=1)
-        events = np.asarray(np.bincount(group, diverged, count), dtype=np.float64)
-        return cls(means[kept], events[kept], total[kept], float(np.sqrt(distances.mean())))
+        spread = float(np.sqrt(distances.mean()))
+        return cls(means[kept], _sums(counts, group, number)[kept], trials[kept], spread)
+
+
+def _sums(columns: Array, group: npt.NDArray[np.intp], number: int) -> Array:
+    return np.column_stack([np.bincount(group, column, number) for column in columns.T])
 
 
 def cells_of(
-    places: Array, diverged: Array, fit: Callable[[Cells], BinomialProcess], lengths: Array, *, seed: int
+    places: Array,
+    counts: Array,
+    fit: Callable[[Cells], BinomialProcess],
+    lengths: Array,
+    *,
+    seed: int,
+    most: int = MOST_CELLS,
 ) -> Cells:
-    """One cell per distinct place, or, where those are more than 800, as many pools of neighbours.
+    """One cell per distinct place, or, where those are too many, pools of neighbours.
 
-    A pilot fit on 800 trials tells where the outcome is all but certain; there, large pools lose nothing. Elsewhere
-    the pools are small. Every coordinate is measured in the model's own length.
+    A pilot fit on a choice of the trials tells where the outcome is all but certain; there, large pools lose nothing.
+    Elsewhere the pools are small. Every coordinate is measured in the model's own length.
     """
-    cells = Cells.merged(places, diverged)
-    if len(cells.total) <= MOST_UNPOOLED:
+    cells = Cells.merged(places, counts)
+    if len(cells.trials) <= most:
         return cells
     generator = np.random.default_rng(seed)
-    chosen = generator.choice(len(places), MOST_CELLS, replace=False)
-    pilot = fit(Cells.merged(places[chosen], diverged[chosen]))
+    chosen = generator.choice(len(places), most, replace=False)
+    pilot = fit(Cells.merged(places[chosen], counts[chosen]))
     certain = np.concatenate(
         [_is_certain(pilot, places[start : start + CHUNK]) for start in range(0, len(places), CHUNK)]
     )
     group = np.zeros(len(places), dtype=np.intp)
     first = 0
-    for part, budget in ((certain, CERTAIN_CELLS), (~certain, MOST_CELLS - CERTAIN_CELLS)):
+    for part, budget in ((certain, most // 4), (~certain, most - most // 4)):
         if part.any():
             pools = _neighbours(places[part] / lengths, budget)
             group[part] = first + pools
             first += int(pools.max()) + 1
-    return Cells.grouped(places, diverged, group, first)
+    return Cells.grouped(places, counts, group, first)
 
 
 def _is_certain(pilot: BinomialProcess, places: Array) -> npt.NDArray[np.bool_]:

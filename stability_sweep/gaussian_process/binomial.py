@@ -9,7 +9,6 @@ with k f - n log(1 + exp f) for the log likelihood of k of n.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +16,9 @@ import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import expit
 
+from stability_sweep.gaussian_process.kernel import SquaredExponential
+
 Array = npt.NDArray[np.float64]
-Kernel = Callable[[Array, Array], Array]
 
 MOST_NEWTON_STEPS = 100
 CONVERGED = 1e-8
@@ -28,7 +28,7 @@ CONVERGED = 1e-8
 class BinomialProcess:
     """The posterior of the latent function f; P = 1 / (1 + exp(-f))."""
 
-    kernel: Kernel
+    kernel: SquaredExponential
     places: Array
     """(cells, coordinates)."""
     gradient: Array
@@ -40,25 +40,49 @@ class BinomialProcess:
 
     def latent(self, at: Array) -> tuple[Array, Array]:
         """Mean and variance of f at (points, coordinates), each (points,)."""
+        mean, reduced = self._projected(at)
+        return mean, np.maximum(self.kernel.variance - np.sum(reduced**2, axis=0), 0.0)
+
+    def expecting(self, place: Array, weight: float) -> BinomialProcess:
+        """The posterior as if a trial at a place had said how firmly f is held there, but not where.
+
+        Args:
+            place: of a trial whose outcome is not known yet, (coordinates,).
+            weight: the negative second derivative that its log likelihood is expected to have.
+        """
+        at = place[None, :]
+        row = np.sqrt(weight) * self._projected(at)[1][:, 0]
+        size = len(self.places)
+        cholesky = np.zeros((size + 1, size + 1))
+        cholesky[:size, :size], cholesky[size, :size] = self.cholesky, row
+        cholesky[size, size] = np.sqrt(1.0 + weight * self.kernel.variance - row @ row)
+        return BinomialProcess(
+            self.kernel,
+            np.vstack([self.places, at]),
+            np.append(self.gradient, 0.0),
+            np.append(self.root_weights, np.sqrt(weight)),
+            cholesky,
+        )
+
+    def _projected(self, at: Array) -> tuple[Array, Array]:
+        """Mean of f, (points,), and R with cov(f) = K - R^T R, (cells, points)."""
         cross = self.kernel(self.places, at)
-        reduced = solve_triangular(self.cholesky, self.root_weights[:, None] * cross, lower=True)
-        prior = float(self.kernel(self.places[:1], self.places[:1])[0, 0])  # the same everywhere
-        return cross.T @ self.gradient, np.maximum(prior - np.sum(reduced**2, axis=0), 0.0)
+        reduced = solve_triangular(self.cholesky, self.root_weights[:, None] * cross, lower=True, check_finite=False)
+        return np.asarray(cross.T @ self.gradient), np.asarray(reduced)
 
     def draws(self, at: Array, count: int, seed: int) -> Array:
         """Joint draws of f at (points, coordinates): (count, points)."""
-        cross = self.kernel(self.places, at)
-        reduced = solve_triangular(self.cholesky, self.root_weights[:, None] * cross, lower=True)
+        mean, reduced = self._projected(at)
         covariance = self.kernel(at, at) - reduced.T @ reduced
         # Near points are all but equal, so the covariance is singular up to rounding: its eigenvalues are cut at 0.
         values, vectors = np.linalg.eigh((covariance + covariance.T) / 2)
         root = vectors * np.sqrt(np.maximum(values, 0.0))
         noise = np.random.default_rng(seed).standard_normal((count, len(at)))
-        return np.asarray(cross.T @ self.gradient + noise @ root.T)
+        return np.asarray(mean + noise @ root.T)
 
 
-def fit_binomial(kernel: Kernel, places: Array, diverged: Array, total: Array) -> BinomialProcess:
-    """The posterior after `diverged` of `total` trials at each place, both (cells,); `total` is at least 1."""
+def fit_binomial(kernel: SquaredExponential, places: Array, diverged: Array, total: Array) -> BinomialProcess:
+    """The posterior after `diverged` of `total` trials at each place, both (cells,), not necessarily whole numbers."""
     covariance = kernel(places, places)
     latent, weights_of_kernel = np.zeros(len(places)), np.zeros(len(places))
     objective = _objective(latent, weights_of_kernel, diverged, total)
@@ -67,13 +91,14 @@ def fit_binomial(kernel: Kernel, places: Array, diverged: Array, total: Array) -
         step, improved = 1.0, -np.inf
         while step > 1e-4:  # shorter steps where a whole one overshoots
             trial = weights_of_kernel + step * (target - weights_of_kernel)
-            improved = _objective(covariance @ trial, trial, diverged, total)
+            ahead = covariance @ trial
+            improved = _objective(ahead, trial, diverged, total)
             if improved >= objective:
                 break
             step /= 2
         if improved - objective < CONVERGED:
             break
-        weights_of_kernel, latent, objective = trial, covariance @ trial, improved
+        weights_of_kernel, latent, objective = trial, ahead, improved
     probability = expit(latent)
     root_weights = np.sqrt(total * probability * (1 - probability))
     return BinomialProcess(
@@ -93,10 +118,10 @@ def _newton_target(covariance: Array, latent: Array, diverged: Array, total: Arr
     root_weights = np.sqrt(total * probability * (1 - probability))
     ahead = root_weights**2 * latent + diverged - total * probability
     factor = (_factor(covariance, root_weights), True)
-    return np.asarray(ahead - root_weights * cho_solve(factor, root_weights * (covariance @ ahead)))
+    return np.asarray(ahead - root_weights * cho_solve(factor, root_weights * (covariance @ ahead), check_finite=False))
 
 
 def _factor(covariance: Array, root_weights: Array) -> Array:
     inner = root_weights[:, None] * covariance * root_weights
     inner[np.diag_indices_from(inner)] += 1.0
-    return np.tril(cho_factor(inner, lower=True)[0])
+    return np.tril(cho_factor(inner, lower=True, check_finite=False)[0])
