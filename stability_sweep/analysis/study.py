@@ -106,6 +106,9 @@ def analyse(
     axes = searched_axes(definition)
     # A trial that another program put into the study may lack a dimension: it has no place on a map.
     frame = frame.dropna(subset=list(definition.search_space))
+    import sklearn.ensemble
+    import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
+
     with ThreadPoolExecutor(1) as aside:  # the forest does not need the interpreter's lock, nor the surface
         forest = aside.submit(dimension_importance, frame, definition, seed=seed)
         surface = fit_surface(frame, definition, seed=seed)
