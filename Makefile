@@ -39,12 +39,13 @@ format: $(VENV)/.installed-test  ## put the code in order
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
-bench: $(VENV)/.installed-test  ## time a training step beside pythae, telemetry, workers, storage, the surface and the report
+bench: $(VENV)/.installed-test  ## time a training step beside pythae, telemetry, workers, storage, surface, sampler and report
 	$(BIN)/python -m benchmarks.step
 	$(BIN)/python -m benchmarks.telemetry
 	$(BIN)/python -m benchmarks.workers
 	$(BIN)/python -m benchmarks.storage
 	$(BIN)/python -m benchmarks.surface
+	$(BIN)/python -m benchmarks.sampler --seeds 3 --samplers boundary qmc
 	$(BIN)/python -m benchmarks.report
 
 clean:  ## remove what make built

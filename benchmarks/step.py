@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from benchmarks.chart import draw_chart
+from benchmarks.chart import draw_chart, step_figure
 from benchmarks.floor import LATENT_DIM, floor_step
 from stability_sweep.configs import RHVAEConfig
 from stability_sweep.models import RHVAE, load_pythae_state
@@ -62,7 +62,7 @@ def main() -> None:
     machine = {"torch": torch.__version__, "threads": arguments.threads, "python": platform.python_version()}
     numbers = {**machine, "latent_dim": LATENT_DIM, "rows": rows, "peak_memory_mib": memory}
     arguments.json.write_text(json.dumps(numbers, indent=1))
-    draw_chart(numbers, arguments.chart)
+    draw_chart(step_figure(numbers), arguments.chart)
     print(f"Numbers: {arguments.json}\nChart: {arguments.chart}")
 
 

@@ -1,6 +1,6 @@
-"""What one trial needs to know: the model's, the data's and the training's settings, validated and frozen.
+"""The tables of a definition: the model's, the data's, the training's, the sampler's and the budget's settings.
 
-These import no engine: a definition, a report or a test can hold them without loading torch.
+They are validated and frozen, and import no engine: a definition, a report or a test can hold them without torch.
 """
 
 from __future__ import annotations
@@ -174,3 +174,26 @@ class TrialConfig(Frozen):
     training: TrainingConfig
     data: DataConfig
     outcome: OutcomeConfig
+
+
+class SamplerConfig(Frozen):
+    """How points are chosen: the table ``[sampler]``."""
+
+    name: Literal["boundary", "qmc", "random", "grid", "tpe"] = "boundary"
+    seed: int | None = Field(default=None, ge=0, lt=2**32)
+    """Seed of the points; the study's seed if absent."""
+    grid_levels: int = Field(default=5, ge=2)
+    """Values per range for the grid sampler; choices are all taken."""
+
+
+class BudgetConfig(Frozen):
+    """How much is run: the table ``[budget]``. Only `repeats` is part of the fingerprint."""
+
+    trials: int = Field(default=100, ge=1)
+    """Trials of the whole study, whatever their outcome, over all workers and sessions."""
+    repeats: int = Field(default=1, ge=1)
+    """Trials (each with a seed of its own) at every sampled point."""
+    timeout_seconds: float | None = Field(default=None, gt=0)
+    """A session of `run` or `worker` ends after this time."""
+    precision: float | None = Field(default=None, gt=0)
+    """The study ends sooner when the 50% line is known to within so many decades of the learning rate, everywhere."""

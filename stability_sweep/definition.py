@@ -18,9 +18,11 @@ from typing_extensions import Self
 from stability_sweep.claim import Claim
 from stability_sweep.configs import (
     SMALLEST_SAFE_BATCH,
+    BudgetConfig,
     DataConfig,
     OutcomeConfig,
     RHVAEConfig,
+    SamplerConfig,
     TrainingConfig,
     TrainingSettings,
     TrialConfig,
@@ -41,27 +43,6 @@ _SECTIONS: dict[str, type[Frozen]] = {"training": TrainingConfig, "model": RHVAE
 """The tables whose settings can be dimensions."""
 
 _STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-
-
-class SamplerConfig(Frozen):
-    """How points are chosen: the table ``[sampler]``."""
-
-    name: Literal["random", "qmc", "tpe", "grid"] = "qmc"
-    seed: int | None = Field(default=None, ge=0, lt=2**32)
-    """Seed of the points; the study's seed if absent."""
-    grid_levels: int = Field(default=5, ge=2)
-    """Values per range for the grid sampler; choices are all taken."""
-
-
-class BudgetConfig(Frozen):
-    """How much is run: the table ``[budget]``. Only `repeats` is part of the fingerprint."""
-
-    trials: int = Field(default=100, ge=1)
-    """Trials of the whole study, whatever their outcome, over all workers and sessions."""
-    repeats: int = Field(default=1, ge=1)
-    """Trials (each with a seed of its own) at every sampled point."""
-    timeout_seconds: float | None = Field(default=None, gt=0)
-    """A session of `run` or `worker` ends after this time."""
 
 
 class StudyDefinition(Frozen):
@@ -174,6 +155,16 @@ class StudyDefinition(Frozen):
             )
         return self
 
+    @model_validator(mode="after")
+    def _check_precision(self) -> Self:
+        rate = self.search_space["learning_rate"]
+        if self.budget.precision is not None and not (isinstance(rate, Range) and rate.log):
+            raise ValueError(
+                "budget.precision: the 50% line is measured in decades of the learning rate, so it needs "
+                "search_space.learning_rate = { low = ..., high = ..., log = true }"
+            )
+        return self
+
     @property
     def grid_size(self) -> int:
         """Number of points if the search space were a grid."""
@@ -196,13 +187,14 @@ class StudyDefinition(Frozen):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of everything that decides what a trial's result means.
 
-        Description, claims and the size of the budget are left out: a study may be continued with a larger budget.
+        Description, claims and the size of the budget are left out: a study may be continued for longer.
         """
         return hashlib.sha256(_canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
         return self.model_dump(
-            mode="json", exclude={"description": True, "claims": True, "budget": {"trials", "timeout_seconds"}}
+            mode="json",
+            exclude={"description": True, "claims": True, "budget": {"trials", "timeout_seconds", "precision"}},
         )
 
     def to_json(self) -> str:

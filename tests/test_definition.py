@@ -4,7 +4,9 @@ import math
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
+from stability_sweep.configs import TrainingSettings
 from stability_sweep.definition import StudyDefinition, load_definition
 from stability_sweep.errors import DefinitionError
 from tests.conftest import DEFINITION_TOML, ROOT, make_definition
@@ -44,8 +46,8 @@ def error_of(tmp_path: Path, text: str) -> str:
         ("[16, 64]", "[16, 16]", "search_space.batch_size: every choice must be listed once"),
         ("horizon_steps = 5", "horizon_steps = 'five'", "training.horizon_steps: expected a whole number, got 'five'"),
         ("horizon_steps = 5", "", "training: expected one of horizon_steps and horizon_epochs, got neither"),
+        ('"random"', '"radnom"', "name: expected one of 'boundary', 'qmc', 'random', 'grid', 'tpe', got 'radnom'"),
         ("trials = 4", "trials = 0", "budget.trials: must be greater than or equal to 1, got 0"),
-        ('"random"', '"radnom"', "sampler.name: expected one of 'random', 'qmc', 'tpe', 'grid', got 'radnom'"),
         ('"small"', '"<script>"', "name: a study name is 1 to 100 letters, digits"),
         ('"small"', '"a/b"', "name: a study name is 1 to 100 letters, digits"),
         (
@@ -189,3 +191,18 @@ def test_the_full_study_is_the_one_that_was_promised() -> None:
     assert definition.search_space["learning_rate"].extremes() == {"low": 1e-7, "high": 1e-1}
     assert len(definition.claims) == 5
     assert list(definition.search_space["batch_size"].extremes().values()) == [16, 32, 64, 128, 256, 512, 1024]
+
+
+def test_a_new_definition_walks_the_boundary() -> None:
+    assert StudyDefinition(name="new", training=TrainingSettings(horizon_steps=5)).sampler.name == "boundary"
+
+
+def test_a_precision_may_change_and_needs_a_learning_rate_in_decades() -> None:
+    asked = make_definition(budget={"trials": 4, "precision": 0.1})
+    assert asked.fingerprint == make_definition().fingerprint
+    with pytest.raises(ValidationError, match=r"budget\.precision: the 50% line is measured in decades"):
+        make_definition(
+            budget={"trials": 4, "precision": 0.1}, search_space={"learning_rate": [1e-3, 1e-2], "batch_size": 16}
+        )
+    with pytest.raises(ValidationError, match="greater than 0"):
+        make_definition(budget={"trials": 4, "precision": 0.0})

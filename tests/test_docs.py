@@ -11,8 +11,15 @@ import typer.main
 
 from stability_sweep.claim import Claim
 from stability_sweep.cli.app import app
-from stability_sweep.configs import DataConfig, OutcomeConfig, RHVAEConfig, TrainingSettings
-from stability_sweep.definition import BudgetConfig, SamplerConfig, StudyDefinition, load_definition
+from stability_sweep.configs import (
+    BudgetConfig,
+    DataConfig,
+    OutcomeConfig,
+    RHVAEConfig,
+    SamplerConfig,
+    TrainingSettings,
+)
+from stability_sweep.definition import StudyDefinition, load_definition
 from tests.conftest import ROOT
 
 PAGES = {
@@ -56,7 +63,7 @@ def test_the_definition_in_the_docs_is_valid(tmp_path: Path) -> None:
     assert blocks
     path = tmp_path / "example.toml"
     path.write_text(blocks[0])
-    assert load_definition(path).budget.repeats == 3
+    assert load_definition(path).budget.precision == 0.1
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))

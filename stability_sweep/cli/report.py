@@ -112,16 +112,16 @@ def _watch(
     tolerance: float,
     claims: Sequence[Claim] | None,
 ) -> None:
+    from stability_sweep.sweep.precision import is_over
     from stability_sweep.sweep.stopping import StopRequest
 
     stop = StopRequest()
     with stop.on_signals():
         while not stop.requested:
-            summary = repository.summary(repository.get_study(study.name))
-            is_over = summary.finished >= summary.budget and not summary.running
-            refresh = None if is_over else WATCH_SECONDS
+            ends = is_over(repository, study)
+            refresh = None if ends else WATCH_SECONDS
             write_study_page(repository, study, output, tolerance=tolerance, claims=claims, refresh_seconds=refresh)
-            if is_over:
+            if ends:
                 return
             stop.wait(WATCH_SECONDS)
 

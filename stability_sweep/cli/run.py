@@ -20,6 +20,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
+from stability_sweep.cli.precision import precision_in_words
 from stability_sweep.cli.report import write_study_page
 from stability_sweep.definition import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE
@@ -62,7 +63,7 @@ class Crew:
     data_dir: Path | None
 
     def work(self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver) -> None:
-        """Run the study until its budget is used up or a stop is requested."""
+        """Run the study until it ends or a stop is requested."""
         from stability_sweep.sweep import launch_on_dask, launch_workers
 
         options = ["--data-dir", str(self.data_dir)] if self.data_dir else []
@@ -92,9 +93,9 @@ class Crew:
     ) -> None:
         from stability_sweep.data.images import load_images
         from stability_sweep.sweep import Worker
+        from stability_sweep.sweep.precision import is_over
 
-        summary = repository.summary(study)
-        if summary.finished >= summary.budget and not summary.waiting:
+        if is_over(repository, study):
             return  # nothing to do: do not load the data for it
         images = load_images(study.effective_definition.data, self.data_dir, self.first_device)
         Worker(repository, study, images, stop, observer).run()
@@ -178,3 +179,5 @@ def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> 
         typer.echo(f"interrupted: {done}; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
     typer.echo(f"{done}.", err=True)
+    if (precision := precision_in_words(repository, study)) is not None:
+        typer.echo(f"The 50% line is {precision}.", err=True)

@@ -8,6 +8,7 @@ from dataclasses import asdict
 import typer
 
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
+from stability_sweep.cli.precision import precision_figures, precision_in_words
 from stability_sweep.environment import DEFAULT_STORAGE
 
 
@@ -19,9 +20,10 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
       stability-sweep status quickstart --json
     """
     repository = open_repository(storage)
-    summary = repository.summary(repository.get_study(name))
+    study = repository.get_study(name)
+    summary = repository.summary(study)
     if as_json:
-        typer.echo(json.dumps(asdict(summary)))
+        typer.echo(json.dumps({**asdict(summary), "precision": precision_figures(repository, study)}))
         return
     typer.echo(f"study     {summary.study}")
     typer.echo(f"finished  {summary.finished} of {summary.budget}")
@@ -29,6 +31,8 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
         typer.echo(f"  {outcome:<8}{count:>5}")
     typer.echo(f"running   {summary.running}")
     typer.echo(f"waiting   {summary.waiting}")
+    if (precision := precision_in_words(repository, study)) is not None:
+        typer.echo(f"50% line  {precision}")
     for worker in summary.workers:
         work = "no trial" if worker.trial is None else f"trial {worker.trial}"
         typer.echo(

@@ -28,7 +28,7 @@ def worker(
     threads: Threads = None,
     timeout: Timeout = None,
 ) -> None:
-    """Work on an existing study until its budget is used up; start as many as you like, on any machine.
+    """Work on an existing study until it ends; start as many workers as you like, on any machine.
 
     The definition comes from the database, so a worker needs nothing but the storage URL and the study's name.
 

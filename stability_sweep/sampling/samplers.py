@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -12,6 +13,9 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from stability_sweep.definition import StudyDefinition
+from stability_sweep.sampling.boundary import BoundarySampler
+from stability_sweep.sampling.points import point_of
+from stability_sweep.search_space import Range
 
 
 def build_sampler(definition: StudyDefinition) -> BaseSampler:
@@ -19,7 +23,28 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
     seed = definition.sampler_seed
     if definition.sampler.name == "tpe":
         return _SeededByTrial(seed, lambda s: TPESampler(seed=s, constant_liar=True))
+    if definition.sampler.name == "boundary":
+        return BoundarySampler(
+            seed,
+            horizon=partial(_horizon_steps, definition),
+            off_above=_off_above(definition),
+            repeats=definition.budget.repeats,
+        )
     return RandomSampler(seed=seed)
+
+
+def _horizon_steps(definition: StudyDefinition, params: Mapping[str, Any]) -> int:
+    config = definition.at(point_of(params, definition))
+    return config.training.horizon(config.data.training_images)
+
+
+def _off_above(definition: StudyDefinition) -> dict[str, float]:
+    """Where the stretch of an axis that means "off" begins."""
+    return {
+        name: float(dimension.high)
+        for name, dimension in definition.search_space.items()
+        if isinstance(dimension, Range) and dimension.off_share
+    }
 
 
 class _SeededByTrial(BaseSampler):

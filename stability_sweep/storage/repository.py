@@ -140,6 +140,21 @@ class Repository:
                 )
             )
 
+    def revise(self, study: StoredStudy, definition: StudyDefinition) -> StoredStudy:
+        """Store what may change about an existing study: its description, claims, precision and time-out.
+
+        Args:
+            study: the study.
+            definition: the same study (it has the same fingerprint) as it is written now.
+        """
+        with self.database.session() as session:
+            session.execute(
+                update(DefinitionRow)
+                .where(DefinitionRow.study_id == study.study_id)
+                .values(definition=definition.to_json())
+            )
+        return self.get_study(study.name)
+
     # -- budget ------------------------------------------------------------------------------------------------------
 
     def set_budget(self, study: StoredStudy, trials: int) -> StoredStudy:

@@ -21,6 +21,7 @@ from stability_sweep.storage import Provenance, Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet, OpenTrial
 from stability_sweep.sweep.heartbeat import Heartbeat
 from stability_sweep.sweep.objective import tell
+from stability_sweep.sweep.precision import PrecisionRule
 from stability_sweep.training import trial_seed
 
 logger = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class Claims:
         self._provenance = provenance
         self._heartbeat = heartbeat
         self._grace_seconds = grace_seconds
+        self._rule = PrecisionRule(repository, stored)
         self._unclaimed_since: dict[int, float] = {}
 
     def next_trial(self) -> ClaimedTrial | None:
@@ -88,9 +90,11 @@ class Claims:
         return None
 
     def is_finished(self) -> bool:
-        """Whether the budget is used up and every trial has an outcome."""
+        """Whether every trial has an outcome, and the budget is used up or the precision reached."""
         summary = self._repository.summary(self._repository.get_study(self._stored.name))
-        return not (summary.running or summary.waiting or self._fleet.next_number() is not None)
+        if summary.running or summary.waiting:
+            return False
+        return self._fleet.next_number() is None or self._rule.is_met(exactly=True)
 
     def give_back(self, trial_id: int) -> None:
         """Put a trial back into the queue: the next worker finds the same point, and its number gives the seed."""
@@ -152,6 +156,8 @@ class Claims:
             return True
 
     def _new(self) -> ClaimedTrial | None:
+        if self._rule.is_met():
+            return None
         with self._fleet.budget_lock():
             number = self._fleet.next_number()
             if number is None:
@@ -159,7 +165,10 @@ class Claims:
             planned = planned_trial(self._definition, number)
             trial_id = self._storage.create_new_trial(self._stored.study_id, planned)
             self._fleet.claim(trial_id, self._worker_id)
-        return self._with_point(trial_id) if planned is None else self._begin(trial_id)
+            if planned is None:
+                # Under the lock, so that whoever asks next sees this point as pending.
+                return self._with_point(trial_id)
+        return self._begin(trial_id)
 
     def _with_point(self, trial_id: int) -> ClaimedTrial | None:
         """The trial with its point: the stored one, that of the trial it repeats, or a new one.
@@ -180,6 +189,8 @@ class Claims:
         return self._begin(trial_id)
 
     def _begin(self, trial_id: int) -> ClaimedTrial:
+        # `Study.ask` forgets what the sampler saw at the last trial; a trial that is made like this would not.
+        self._study._thread_local.cached_all_trials = None
         trial = optuna.Trial(self._study, trial_id)  # the sampler looks at it here
         return ClaimedTrial(trial, suggest_point(trial, self._definition))
 

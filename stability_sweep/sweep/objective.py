@@ -11,9 +11,7 @@ import optuna
 from optuna.trial import TrialState
 
 from stability_sweep.outcome import Outcome, Signal, TrialResult
-
-DIVERGED_CONSTRAINT = "diverged"
-"""Optuna constraint of a trial: above zero (violated) if it diverged. Samplers that ignore pruned trials read it."""
+from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
 
 
 def tell(study: optuna.Study, trial: optuna.Trial | int, result: TrialResult) -> None:

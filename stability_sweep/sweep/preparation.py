@@ -17,7 +17,7 @@ def prepare_study(
     trials: int | None = None,
     data_dir: Path | None = None,
 ) -> StoredStudy:
-    """Create the study, or find it again, and set its budget.
+    """Create the study, or find it again, and set its budget and what else may change.
 
     Args:
         repository: where the study lives.
@@ -40,6 +40,8 @@ def prepare_study(
             f"study {definition.name!r} exists in {repository.database} with another definition; give this one "
             f"another name, or another --storage. Stored -> given:\n{differences}"
         )
+    if study.definition != definition:
+        study = repository.revise(study, definition)
     budget = trials if trials is not None else max(study.budget_trials, definition.budget.trials)
     _check_grid_budget(definition, budget)
     return study if budget == study.budget_trials else repository.set_budget(study, budget)

@@ -44,7 +44,7 @@ FAILURES_IN_A_ROW = 3
 
 
 class Worker:
-    """Runs trials of one study until its budget is used up or a stop is requested."""
+    """Runs trials of one study until its budget is used up, its precision reached, or a stop requested."""
 
     def __init__(
         self,
@@ -75,7 +75,7 @@ class Worker:
         self._patiently = Patience(repository.database.url, stop)
 
     def run(self) -> int:
-        """Run trials until the budget is used up and every trial has an outcome; return how many this worker finished.
+        """Run trials until the study ends and every trial has an outcome; return how many this worker finished.
 
         Raises:
             WorkerError: if trials fail one after the other.

@@ -47,6 +47,7 @@ def test_run_trains_stores_and_reports(cli: Cli, definition_file: Path, tmp_path
     assert sum(status["outcomes"].values()) == 4
     assert set(status["outcomes"]) == {"stable", "stalled", "exploded", "diverged", "failed"}
     assert (status["running"], status["waiting"], status["workers"]) == (0, 0, [])
+    assert status.pop("precision") is None
     assert json.loads(cli("list", "--json").stdout) == [status]
     assert "finished  4 of 4" in cli("status", "small").stdout
     assert "small" in cli("list").stdout

@@ -6,10 +6,12 @@ import json
 import re
 from pathlib import Path
 
+import pytest
+
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.fleet import Fleet
 from tests.cli.conftest import Cli
-from tests.conftest import make_definition
+from tests.conftest import build_study, diverges_above, make_definition
 
 
 def test_status_shows_workers_alive_and_dead_and_forgets_those_that_left(cli: Cli, tmp_path: Path) -> None:
@@ -28,3 +30,33 @@ def test_status_shows_workers_alive_and_dead_and_forgets_those_that_left(cli: Cl
     assert {worker["host"]: worker["alive"] for worker in workers} == {
         "alive.example.org": True, "dead.example.org": False,
     }  # fmt: skip
+
+
+@pytest.mark.parametrize(("trials", "knows"), [(40, True), (3, False)])
+def test_status_tells_how_well_the_line_is_known_where_a_precision_is_asked(
+    cli: Cli, tmp_path: Path, trials: int, knows: bool
+) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'stability-sweep.db'}", create=True)
+    definition = make_definition(budget={"trials": 50, "precision": 0.2}, sampler={"name": "qmc"})
+    build_study(Repository(database), diverges_above(1e-3), trials=trials, definition=definition)
+    database.close()
+    told = cli("status", "small").stdout
+    found = json.loads(cli("status", "small", "--json").stdout)["precision"]
+    assert found["asked"] == 0.2
+    if knows:
+        assert re.search(
+            r"^50% line  known to within [\d.]+ decades after 40 trials \(asked: 0\.2; least known at", told, re.M
+        )
+        assert 0 < found["decades"] < 4
+        assert found["batch_size"] in (16, 64)
+    else:
+        assert "50% line  not known yet: too few trials for a surface (asked: within 0.2 decades)" in told
+        assert found["decades"] is None
+
+
+def test_status_says_nothing_of_a_precision_that_nobody_asked_for(cli: Cli, tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'stability-sweep.db'}", create=True)
+    build_study(Repository(database), diverges_above(1e-3), trials=8)
+    database.close()
+    assert "50% line" not in cli("status", "small").stdout
+    assert json.loads(cli("status", "small", "--json").stdout)["precision"] is None

@@ -4,16 +4,18 @@ import math
 from collections import Counter
 from typing import Any
 
+import numpy as np
 import optuna
 import pytest
 
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.sampling import build_sampler, planned_params, planned_trial, suggest_point
-from stability_sweep.sampling.points import point_of
+from stability_sweep.sampling import BoundarySampler, build_sampler, planned_params, planned_trial, suggest_point
+from stability_sweep.sampling.coordinates import Coordinates
+from stability_sweep.sampling.points import distributions, point_of
 from stability_sweep.search_space import Point
 from tests.conftest import make_definition
 
-NAMES = ["random", "qmc", "tpe", "grid"]
+NAMES = ["boundary", "random", "qmc", "tpe", "grid"]
 SPACE: dict[str, Any] = {
     "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
     "batch_size": [16, 32, 64],
@@ -52,7 +54,7 @@ def test_points_are_reproducible_from_the_seed(name: str) -> None:
     assert sample(definition_for(name), 12) == sample(definition_for(name), 12)
 
 
-@pytest.mark.parametrize("name", ["random", "qmc", "tpe"])
+@pytest.mark.parametrize("name", ["boundary", "random", "qmc", "tpe"])
 def test_another_seed_gives_other_points(name: str) -> None:
     assert sample(definition_for(name), 5) != sample(definition_for(name, seed=8), 5)
 
@@ -78,6 +80,25 @@ def test_repeats_of_a_planned_point_are_neighbours_and_use_up_no_other_point(nam
 
 def test_tpe_has_no_plan_since_it_looks_at_results() -> None:
     assert planned_params(definition_for("tpe"), 0) is None
+
+
+def test_the_boundary_sampler_plans_its_start_and_one_point_in_eight() -> None:
+    boundary, sobol = definition_for("boundary"), definition_for("qmc")
+    planned = [planned_params(boundary, number) for number in range(40)]
+    assert [number for number, point in enumerate(planned) if point] == [*range(16), 23, 31, 39]
+    assert all(point == planned_params(sobol, number) for number, point in enumerate(planned) if point)
+
+
+def test_off_is_one_place_to_the_boundary_sampler() -> None:
+    """All of the stretch that means "off" is the same: no two trials differ by it."""
+    definition = definition_for("boundary")
+    sampler = build_sampler(definition)
+    assert isinstance(sampler, BoundarySampler)
+    coordinates = Coordinates.of(distributions(definition), sampler._off_above)
+    values = coordinates.values(np.full((2, 4), 0.5))
+    clip = list(coordinates.axes).index("clip_norm")
+    values[:, clip] = 2000.0, 9000.0
+    assert np.array_equal(*coordinates.encode(values))
 
 
 def test_sobol_points_fill_every_axis_evenly() -> None:

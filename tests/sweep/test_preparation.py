@@ -13,6 +13,17 @@ def test_the_same_definition_resumes(repository: Repository) -> None:
     assert prepare_study(repository, make_definition(description="new words")).study_id == first.study_id
 
 
+def test_what_is_no_part_of_the_fingerprint_follows_the_file(repository: Repository) -> None:
+    prepare_study(repository, make_definition())
+    revised = make_definition(
+        description="new words",
+        budget={"trials": 4, "precision": 0.2, "timeout_seconds": 9},
+        claims=[{"says": "batch_size = 16 avoids divergence"}],
+    )
+    assert prepare_study(repository, revised).definition == revised
+    assert repository.get_study("small").definition == revised
+
+
 def test_another_definition_is_refused_and_the_difference_is_shown(repository: Repository) -> None:
     prepare_study(repository, make_definition())
     with pytest.raises(StudyError) as caught:

@@ -1,0 +1,210 @@
+"""A sampler that walks the boundary between settings that diverge and settings that do not."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from optuna.distributions import BaseDistribution
+from optuna.samplers import BaseSampler, RandomSampler
+from optuna.study import Study
+from optuna.trial import FrozenTrial, TrialState
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
+
+from stability_sweep.gaussian_process import (
+    BinomialProcess,
+    Cells,
+    SquaredExponential,
+    cells_of,
+    fit_binomial,
+    learn_kernel,
+)
+from stability_sweep.sampling.acquisition import expected_weight, share_of_chance, worth_of_trial
+from stability_sweep.sampling.coordinates import Coordinates
+from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
+from stability_sweep.sampling.exploration import is_explored, sobol_point
+
+Array = npt.NDArray[np.float64]
+
+CANDIDATES, REFINED_PLACES, REFINEMENTS = 512, 4, 32
+"""Sobol' points that are looked at, and how many places near each of the best ones."""
+
+REFINED_REACH = 0.03
+"""How far those lie, in shares of an axis (a standard deviation)."""
+
+MOST_CELLS = 512
+"""What more trials say is pooled: an answer has to come within a fraction of a second."""
+
+GROWTH = 1.1
+"""The kernel is learned anew when there are so many times as many trials as at the last time."""
+
+FEWEST_TRIALS, LEAST_WEIGHT = 8, 0.5
+"""The model needs so many trials that count for at least so much."""
+
+CHANCE, WORTH_REPEATING, NEIGHBOURS = 0.9, 0.95, 16
+"""Where so much of what is unknown about an outcome is chance, one of the nearest tried points is repeated with another
+seed instead of a new one, if it is worth that share of the new one."""
+
+
+class BoundarySampler(BaseSampler):
+    """Asks where one more trial best tells on which side of the 50% line the search space lies.
+
+    Works with any single-objective Optuna study. A trial diverged if its constraint ``"diverged"`` is above zero (as
+    in studies of stability-sweep), or, without that, if its value or its last report is not finite. Dimensions that
+    not every trial has are sampled at random, independently.
+
+    The first 16 trials, and one in eight later ones, are points of a scrambled Sobol' sequence. All others are the
+    point at which `worth_of_trial` is largest, under a Gaussian process that takes running trials for pending.
+
+    Args:
+        seed: of everything random; the same study asked by the same trial numbers gets the same points. None draws one.
+        horizon: from a trial's parameters to the steps that it would run. Without it, the last step that any trial
+            reported is taken for every trial's.
+        off_above: by dimension, a value above which all values mean the same.
+        repeats: trials that the study runs at every point, in a row; only the first of them is asked for a point.
+    """
+
+    def __init__(
+        self,
+        seed: int | None = None,
+        *,
+        horizon: Horizon | None = None,
+        off_above: Mapping[str, float] | None = None,
+        repeats: int = 1,
+    ) -> None:
+        self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else seed
+        self._horizon = horizon
+        self._off_above = dict(off_above or {})
+        self._repeats = repeats
+        self._independent = RandomSampler(seed=self._seed)
+        self._lock = threading.Lock()  # `optimize(n_jobs=...)` asks from several threads
+        self._view: _View | None = None
+
+    def reseed_rng(self) -> None:
+        """Draw other values for independent dimensions; all else follows from the seed and a trial's number."""
+        self._independent.reseed_rng()
+
+    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
+        """The newest distributions of the dimensions that all finished trials have (all running ones, before that)."""
+        _check_single_objective(study)
+        trials = study._get_trials(deepcopy=False, use_cache=True)
+        told = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)] or [
+            t for t in trials if t.state is TrialState.RUNNING and t.number != trial.number
+        ]
+        if not told:
+            return {}
+        shared = set.intersection(*(set(t.distributions) for t in told))
+        return {
+            name: distribution
+            for name, distribution in sorted(told[-1].distributions.items())
+            if name in shared and not distribution.single()
+        }
+
+    def sample_independent(
+        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
+    ) -> Any:
+        """A random value."""
+        _check_single_objective(study)
+        return self._independent.sample_independent(study, trial, param_name, param_distribution)
+
+    def sample_relative(
+        self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        """The next point."""
+        _check_single_objective(study)
+        if not search_space:
+            return {}
+        coordinates = Coordinates.of(search_space, self._off_above)
+        explored = coordinates.params_at(sobol_point(len(coordinates.axes), self._seed, trial.number // self._repeats))
+        if is_explored(trial.number // self._repeats):
+            return explored
+        with self._lock, threadpool_limits(1):  # on several threads, matrices of this size are slower
+            trials = study._get_trials(deepcopy=False, use_cache=True)
+            evidence = self._view_of(study, coordinates).reader.read(trials, but=trial.number)
+            if (evidence.weight >= LEAST_WEIGHT).sum() < FEWEST_TRIALS:
+                return explored
+            generator = np.random.default_rng([self._seed, trial.number])
+            return coordinates.params(self._best(evidence, coordinates, generator))
+
+    def _view_of(self, study: Study, coordinates: Coordinates) -> _View:
+        key = (study.study_name, repr(coordinates))  # Optuna's ids are the same in all in-memory storages
+        if self._view is None or self._view.key != key:
+            self._view = _View(key, EvidenceReader(coordinates, self._horizon))
+        return self._view
+
+    def _best(self, evidence: Evidence, coordinates: Coordinates, generator: np.random.Generator) -> Array:
+        """The values, (axes,), of the point that is worth most."""
+        assert self._view is not None
+        process = _posterior(evidence, coordinates, self._view.kernel(evidence, coordinates, self._seed), self._seed)
+        units = _sobol_points(len(coordinates.axes), CANDIDATES, generator)
+        worth = worth_of_trial(process, coordinates.encode(coordinates.values(units)))
+        best = units[np.argsort(-worth)[:REFINED_PLACES]].repeat(REFINEMENTS, axis=0)
+        near = np.clip(best + REFINED_REACH * generator.standard_normal(best.shape), 0.0, 1.0 - 1e-9)
+        values = coordinates.values(np.vstack([units, near]))
+        worth = np.append(worth, worth_of_trial(process, coordinates.encode(values[len(units) :])))
+        chosen = values[worth.argmax()]
+        return _repeated(process, evidence, coordinates, chosen, float(worth.max()))
+
+
+def _check_single_objective(study: Study) -> None:
+    if study._is_multi_objective():
+        raise ValueError(f"BoundarySampler needs a study with one objective, got {len(study.directions)}")
+
+
+@dataclass
+class _View:
+    """What a sampler remembers of one study and search space, so that it need not be computed at every trial."""
+
+    key: tuple[str, str]
+    reader: EvidenceReader
+    kernels: dict[int, SquaredExponential] = field(default_factory=dict)
+
+    def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> SquaredExponential:
+        """Learned from the first 8, 9, 10, 11, 13, ... trials, so that whoever asks comes to the same."""
+        is_told = evidence.weight >= LEAST_WEIGHT
+        count = FEWEST_TRIALS
+        while math.ceil(count * GROWTH) <= is_told.sum():
+            count = math.ceil(count * GROWTH)
+        if count not in self.kernels:
+            places = coordinates.encode(evidence.values[is_told][:count])
+            self.kernels = {count: learn_kernel(places, evidence.diverged[is_told][:count], seed)}
+        return self.kernels[count]
+
+
+def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExponential, seed: int) -> BinomialProcess:
+    """The latent function after the finished trials, and as firmly held as the running ones will hold it."""
+
+    def fit(cells: Cells) -> BinomialProcess:
+        return fit_binomial(kernel, cells.places, cells.sums[:, 0], cells.sums[:, 1])
+
+    running, lived = coordinates.encode(evidence.pending), evidence.pending_weight
+    places = np.vstack([coordinates.encode(evidence.values), running])
+    diverged = np.append(evidence.diverged * evidence.weight, np.zeros(len(lived)))
+    counts = np.column_stack([diverged, np.append(evidence.weight, lived)])
+    process = fit(cells_of(places, counts, fit, np.array(kernel.lengths), seed=seed, most=MOST_CELLS))
+    for place, share in zip(running, lived, strict=True):
+        process = process.expecting(place, (1.0 - share) * expected_weight(process, place))
+    return process
+
+
+def _repeated(
+    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth: float
+) -> Array:
+    """The values, (axes,), of a tried point beside the chosen one, if the outcome there is chance; else the chosen."""
+    tried = np.unique(evidence.values, axis=0)
+    nearness = process.kernel(coordinates.encode(tried), coordinates.encode(chosen[None, :]))[:, 0]
+    tried = tried[np.argsort(-nearness)[:NEIGHBOURS]]
+    places = coordinates.encode(tried)
+    worth_there = np.where(share_of_chance(process, places) >= CHANCE, worth_of_trial(process, places), 0.0)
+    return tried[worth_there.argmax()] if worth_there.max() >= WORTH_REPEATING * worth > 0 else chosen
+
+
+def _sobol_points(dimensions: int, count: int, generator: np.random.Generator) -> Array:
+    from scipy.stats import qmc  # takes longer to import than most commands run
+
+    return np.asarray(qmc.Sobol(dimensions, rng=generator).random(count))
