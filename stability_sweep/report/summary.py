@@ -9,7 +9,7 @@ from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.frame import counted
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
-from stability_sweep.report.words import percent, plural
+from stability_sweep.report.words import chosen_by_results, percent, plural
 
 DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
 
@@ -25,7 +25,7 @@ def summary_sentences(definition: StudyDefinition, frame: pd.DataFrame) -> list[
     return [
         _counts(definition, frame, trials),
         _learning_rate(trials),
-        _batch_size(definition, trials),
+        chosen_by_results(definition.sampler.name) or _batch_size(definition, trials),
         _time(trials),
         _best(definition, trials),
     ]

@@ -271,3 +271,13 @@ def _width(positions: Array, low: Array, high: Array, line: float) -> float:
     first = positions[0] if ends[0] is None else ends[0]
     last = positions[-1] if ends[1] is None else ends[1]
     return float(abs(last - first))
+
+
+def chosen_by_results(sampler: str) -> str:
+    """What it means for shares of trials that a sampler looks at results; empty where it does not."""
+    if sampler not in ("boundary", "tpe"):
+        return ""
+    return (
+        f"The {sampler} sampler chose points by the results before, so a share of the trials is no share of the search "
+        f"space, and batch sizes are compared by the map."
+    )

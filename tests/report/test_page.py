@@ -257,6 +257,20 @@ def test_the_summary_is_five_sentences_with_counts_and_intervals(
     assert sentences[4].startswith("Lowest validation loss of a stable trial: 31 (trial ")
 
 
+@pytest.mark.parametrize("sampler", ["boundary", "qmc"])
+def test_shares_of_trials_that_a_sampler_chose_by_results_are_not_sold_as_shares_of_the_space(
+    repository: Repository, finished_study: StudyBuilder, sampler: str, tmp_path: Path
+) -> None:
+    claims = [{"says": "learning_rate <= 1e-2 avoids divergence"}]
+    definition = make_definition(sampler={"name": sampler}, budget={"trials": 24}, claims=claims)
+    study = finished_study(diverges_above(1e-3), trials=24, definition=definition)
+    path = tmp_path / "report.html"
+    write_study_report(repository, study, path)
+    told = path.read_text(encoding="utf-8").count("so a share of the trials is no share of the search")
+    assert (told >= 2) is (sampler == "boundary")
+    assert (told == 0) is (sampler == "qmc")
+
+
 def test_a_report_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> None:
     """A real write error: this process may not write files of more than a few bytes."""
     path = tmp_path / "report.html"
