@@ -71,7 +71,7 @@ class EvidenceReader:
                     finished.append(known)
             elif trial.number != but and trial.state is TrialState.RUNNING:
                 told = self._told(trial, diverged=False)
-                if told is not None:
+                if told is not None and not _has_bad_report(trial):
                     pending.append(told)
         weights = _weights([*finished, *pending])
         return Evidence(
@@ -110,23 +110,25 @@ def has_diverged(trial: FrozenTrial) -> bool | None:
     constraint = trial.constraints.get(DIVERGED_CONSTRAINT)
     if constraint is not None:
         return constraint > 0
-    last = trial.intermediate_values[trial.last_step] if trial.last_step is not None else None
     if trial.state is TrialState.COMPLETE:
         return not all(math.isfinite(value) for value in trial.values)
-    if last is None:
-        return None
-    if trial.state is TrialState.PRUNED:
-        return not math.isfinite(last)
-    return None if math.isfinite(last) else True
+    if _has_bad_report(trial):
+        return True
+    return False if trial.state is TrialState.PRUNED and trial.last_step is not None else None
+
+
+def _has_bad_report(trial: FrozenTrial) -> bool:
+    """Whether the last value that a trial reported is not finite."""
+    return trial.last_step is not None and not math.isfinite(trial.intermediate_values[trial.last_step])
 
 
 def _weights(trials: Sequence[_Told]) -> Array:
     """What each trial counts for.
 
     One that a pruner stopped after half the horizon, or that has run so far and reports finite values, is half a
-    survivor. As long as there are few survivors, one that
-    diverged just before the horizon is half a divergence: the settings that survive lie near such trials, not near
-    those that died at once. Once both sides are known, the line is placed better by outcomes alone.
+    survivor. As long as there are few survivors, one that diverged just before the horizon is half a divergence: the
+    settings that survive lie near such trials, not near those that died at once. Once both sides are known, the line
+    is placed better by outcomes alone.
 
     Where nobody says what the horizon is, it is the last step that any trial reported.
     """

@@ -93,6 +93,7 @@ def test_a_trial_that_ends_moves_from_the_pending_to_the_finished() -> None:
 
 def test_a_running_trial_counts_for_what_it_has_lived() -> None:
     running = [trial(TrialState.RUNNING, number=2, intermediate_values={40: 3.0}), trial(TrialState.RUNNING, number=3)]
-    found = read([*survivors(8), *running])
+    about_to_end = trial(TrialState.RUNNING, number=4, intermediate_values={90: math.nan})
+    found = read([*survivors(8), *running, about_to_end])
     assert found.pending_weight.tolist() == [0.4, 0.0]
     assert len(found.diverged) == 8
