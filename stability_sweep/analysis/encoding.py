@@ -1,9 +1,4 @@
-"""Where a trial lies in the space that the surface model sees.
-
-Every searched dimension runs from 0 to 1 along its own axis: a logarithmic range in decades, choices that are numbers
-by their place in the ascending list. "off" lies at the high end, and has a coordinate of its own, so that it may be
-like strong values or not. Choices that are no numbers have a coordinate each.
-"""
+"""Where a trial lies in the space that the surface model sees: the coordinates that the boundary sampler uses too."""
 
 from __future__ import annotations
 
@@ -14,9 +9,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis, is_off, study_axes
+from stability_sweep.analysis.axes import Axis, study_axes
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.search_space import Choices
+from stability_sweep.sampling.coordinates import Coordinates
+from stability_sweep.sampling.points import distribution_of, off_above
+from stability_sweep.search_space import Choices, Dimension
 
 Array = npt.NDArray[np.float64]
 
@@ -26,19 +23,19 @@ class Encoding:
     """The searched dimensions of a study (those with more than one value) as coordinates."""
 
     axes: tuple[Axis, ...]
-    unordered: frozenset[str]
-    """Dimensions whose choices are no numbers."""
+    dimensions: tuple[Dimension, ...]
+    """Of the axes."""
+    coordinates: Coordinates
 
     @classmethod
     def of(cls, definition: StudyDefinition) -> Encoding:
         """The encoding of a study's search space."""
         searched = searched_axes(definition)
-        unordered = {
-            name
-            for name, dimension in definition.search_space.items()
-            if isinstance(dimension, Choices) and not dimension.is_ordered
-        }
-        return cls(tuple(searched.values()), frozenset(unordered))
+        space = {name: definition.search_space[name] for name in searched}
+        coordinates = Coordinates.of(
+            {name: distribution_of(dimension) for name, dimension in space.items()}, off_above(definition)
+        )
+        return cls(tuple(searched.values()), tuple(space.values()), coordinates)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -47,22 +44,10 @@ class Encoding:
 
     def encode(self, points: pd.DataFrame) -> Array:
         """Coordinates of points, (points, coordinates); one column per dimension is read, others are ignored."""
-        columns = [column for axis in self.axes for column in self._columns(axis, points[axis.name])]
-        return np.column_stack(columns) if columns else np.zeros((len(points), 0))
-
-    def _columns(self, axis: Axis, values: pd.Series[Any]) -> list[Array]:
-        if axis.name in self.unordered:
-            return [np.asarray(values == choice, dtype=np.float64) for choice in axis.values]
-        if axis.values:
-            place = {value: index / (len(axis.values) - 1) for index, value in enumerate(axis.values)}
-            columns: list[Array] = [np.asarray(values.map(place), dtype=np.float64)]
-            has_off = any(is_off(value) for value in axis.values)
-        else:
-            columns = [_along_range(axis, values.to_numpy(np.float64))]
-            has_off = axis.has_off
-        if has_off:
-            columns.append(np.asarray(np.isinf(values.to_numpy(np.float64)), dtype=np.float64))
-        return columns
+        if not self.axes:
+            return np.zeros((len(points), 0))
+        named = zip(self.names, self.dimensions, strict=True)
+        return self.coordinates.encode(np.column_stack([_internal(d, points[name]) for name, d in named]))
 
 
 def searched_axes(definition: StudyDefinition) -> dict[str, Axis]:
@@ -70,9 +55,10 @@ def searched_axes(definition: StudyDefinition) -> dict[str, Axis]:
     return {name: axis for name, axis in study_axes(definition).items() if len(axis.labels) > 1}
 
 
-def _along_range(axis: Axis, values: Array) -> Array:
-    """Position in [0, 1] between the ends of a range; 1 for "off"."""
-    low, high = axis.edges[0], axis.edges[-2] if axis.has_off else axis.edges[-1]
-    with np.errstate(divide="ignore"):
-        positions = np.log10(values) if axis.is_log else values
-    return np.clip((positions - low) / (high - low), 0.0, 1.0)
+def _internal(dimension: Dimension, values: pd.Series[Any]) -> Array:
+    """Optuna's numbers for a dimension's values: places in the list of choices, or the values themselves."""
+    if isinstance(dimension, Choices):
+        place = {value: index for index, value in enumerate(dimension.grid(0))}
+        return np.asarray(values.map(place), dtype=np.float64)
+    # A surface is not to be trusted outside the range; "off" is infinite, and lies beyond the end.
+    return values.to_numpy(np.float64).clip(dimension.low, dimension.upper_end)

@@ -44,10 +44,20 @@ def distributions(definition: StudyDefinition) -> dict[str, BaseDistribution]:
     """The Optuna distribution of every dimension."""
     if definition.sampler.name == "grid":
         return {name: CategoricalDistribution(values) for name, values in grid_values(definition).items()}
-    return {name: _distribution(dimension) for name, dimension in definition.search_space.items()}
+    return {name: distribution_of(dimension) for name, dimension in definition.search_space.items()}
 
 
-def _distribution(dimension: Range | Choices) -> BaseDistribution:
+def off_above(definition: StudyDefinition) -> dict[str, float]:
+    """Where the stretch of an axis that means "off" begins, for every range that can be off."""
+    return {
+        name: float(dimension.high)
+        for name, dimension in definition.search_space.items()
+        if isinstance(dimension, Range) and dimension.off_share
+    }
+
+
+def distribution_of(dimension: Range | Choices) -> BaseDistribution:
+    """The Optuna distribution of one dimension, unless the study is a grid."""
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.choices)
     if isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share:

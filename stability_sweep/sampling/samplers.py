@@ -14,8 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.sampling.boundary import BoundarySampler
-from stability_sweep.sampling.points import point_of
-from stability_sweep.search_space import Range
+from stability_sweep.sampling.points import off_above, point_of
 
 
 def build_sampler(definition: StudyDefinition) -> BaseSampler:
@@ -27,7 +26,7 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
         return BoundarySampler(
             seed,
             horizon=partial(_horizon_steps, definition),
-            off_above=_off_above(definition),
+            off_above=off_above(definition),
             repeats=definition.budget.repeats,
         )
     return RandomSampler(seed=seed)
@@ -36,15 +35,6 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
 def _horizon_steps(definition: StudyDefinition, params: Mapping[str, Any]) -> int:
     config = definition.at(point_of(params, definition))
     return config.training.horizon(config.data.training_images)
-
-
-def _off_above(definition: StudyDefinition) -> dict[str, float]:
-    """Where the stretch of an axis that means "off" begins."""
-    return {
-        name: float(dimension.high)
-        for name, dimension in definition.search_space.items()
-        if isinstance(dimension, Range) and dimension.off_share
-    }
 
 
 class _SeededByTrial(BaseSampler):
