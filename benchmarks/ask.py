@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, TPESampler
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -22,7 +23,6 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from stability_sweep.sampling import BoundarySampler
 from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.exploration import is_explored
-from stability_sweep.sampling.points import distributions
 from tests.sampling.boundaries import idle, simulated
 
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {
@@ -38,10 +38,10 @@ def main() -> None:
     parser.add_argument("--asks", type=int, default=24)
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    space = {name: axis for name, axis in distributions(simulated("idle third").definition).items()}
+    space = simulated("idle third").space
     print("milliseconds per ask: median (quartiles), largest; the largest is the one that learns the kernel")
     for trials in arguments.trials:
-        past = _past(trials)
+        past = _past(trials, space)
         for storage in ("memory", "sqlite"):
             for name, make in SAMPLERS.items():
                 with tempfile.TemporaryDirectory() as folder, threadpool_limits(1):
@@ -54,14 +54,13 @@ def main() -> None:
                 print(f"{trials:>5} trials, {storage:>6}, {name:>8}: {figures}")
 
 
-def _past(trials: int) -> list[FrozenTrial]:
+def _past(trials: int, space: dict[str, BaseDistribution]) -> list[FrozenTrial]:
     generator = np.random.default_rng(0)
     units = generator.random((trials, 3))
     near = generator.random(trials) < 2 / 3
     line = 0.6 + 0.1 * np.sin(5 * units[:, 1]) + 0.04 * generator.standard_normal(trials)
     units[near, 0] = np.clip(line, 0, 0.999)[near]
     diverged = generator.random(trials) < idle(units)
-    space = distributions(simulated("idle third").definition)
     coordinates = Coordinates.of(space)
     return [
         optuna.trial.create_trial(
@@ -75,7 +74,7 @@ def _past(trials: int) -> list[FrozenTrial]:
     ]
 
 
-def _ask(study: optuna.Study, space: dict[str, optuna.distributions.BaseDistribution], asks: int) -> list[float]:
+def _ask(study: optuna.Study, space: dict[str, BaseDistribution], asks: int) -> list[float]:
     seconds: list[float] = []
     while len(seconds) < asks:
         started = time.perf_counter()

@@ -30,7 +30,6 @@ from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.configs import SamplerConfig
 from stability_sweep.definition import load_definition
 from stability_sweep.sampling import BoundarySampler
-from stability_sweep.sampling.points import distributions
 from stability_sweep.search_space import Choices
 from tests.sampling.boundaries import TRUTHS, Boundary, Outcome, run_study, simulated
 
@@ -149,12 +148,11 @@ def real() -> Boundary:
 
 def _grid_study(boundary: Boundary, trials: int, seed: int) -> pd.DataFrame:
     """The largest grid of at most so many points, filled up with points that are visited again."""
-    space = {name: axis for name, axis in distributions(boundary.definition).items() if not axis.single()}
-    free = [name for name in space if not isinstance(boundary.definition.search_space[name], Choices)]
-    listed = {name: boundary.definition.search_space[name].grid(0) for name in space if name not in free}
-    points = int(np.prod([len(values) for values in listed.values()]))
-    levels = int(np.floor((trials / points) ** (1 / len(free)) + 1e-9))
-    values = {name: boundary.definition.search_space[name].grid(levels) for name in free} | listed
+    dimensions = {name: boundary.definition.search_space[name] for name in boundary.space}
+    listed = [len(dimension.choices) for dimension in dimensions.values() if isinstance(dimension, Choices)]
+    free = len(dimensions) - len(listed)
+    levels = int(np.floor((trials / np.prod(listed, dtype=int)) ** (1 / free) + 1e-9))
+    values = {name: dimension.grid(levels) for name, dimension in dimensions.items()}
     return run_study(boundary, _Grid(values, seed=seed), trials, seed=seed)
 
 

@@ -9,6 +9,7 @@ conditional pair, which few can. Outside the sampler "off" is ``math.inf``.
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
@@ -122,8 +123,14 @@ class Choices(Frozen):
     @property
     def is_ordered(self) -> bool:
         """Whether the values are numbers ("off" included), so that "between two choices" means something."""
-        return all(choice == OFF or (isinstance(choice, (int, float)) and not isinstance(choice, bool))
-                   for choice in self.choices)  # fmt: skip
+        return are_ordered(self.choices)
+
+
+def are_ordered(choices: Iterable[Any]) -> bool:
+    """Whether choices are numbers or "off"."""
+    return all(
+        choice == OFF or (isinstance(choice, (int, float)) and not isinstance(choice, bool)) for choice in choices
+    )
 
 
 def _shape(raw: Any) -> str:

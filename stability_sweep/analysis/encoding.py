@@ -22,32 +22,27 @@ Array = npt.NDArray[np.float64]
 class Encoding:
     """The searched dimensions of a study (those with more than one value) as coordinates."""
 
-    axes: tuple[Axis, ...]
-    dimensions: tuple[Dimension, ...]
-    """Of the axes."""
+    dimensions: dict[str, Dimension]
     coordinates: Coordinates
 
     @classmethod
     def of(cls, definition: StudyDefinition) -> Encoding:
         """The encoding of a study's search space."""
-        searched = searched_axes(definition)
-        space = {name: definition.search_space[name] for name in searched}
-        coordinates = Coordinates.of(
-            {name: distribution_of(dimension) for name, dimension in space.items()}, off_above(definition)
-        )
-        return cls(tuple(searched.values()), tuple(space.values()), coordinates)
+        dimensions = {name: definition.search_space[name] for name in searched_axes(definition)}
+        distributions = {name: distribution_of(dimension) for name, dimension in dimensions.items()}
+        return cls(dimensions, Coordinates.of(distributions, off_above(definition)))
 
     @property
     def names(self) -> tuple[str, ...]:
         """The dimensions, in order."""
-        return tuple(axis.name for axis in self.axes)
+        return tuple(self.dimensions)
 
     def encode(self, points: pd.DataFrame) -> Array:
         """Coordinates of points, (points, coordinates); one column per dimension is read, others are ignored."""
-        if not self.axes:
+        if not self.dimensions:
             return np.zeros((len(points), 0))
-        named = zip(self.names, self.dimensions, strict=True)
-        return self.coordinates.encode(np.column_stack([_internal(d, points[name]) for name, d in named]))
+        columns = [_internal(dimension, points[name]) for name, dimension in self.dimensions.items()]
+        return self.coordinates.encode(np.column_stack(columns))
 
 
 def searched_axes(definition: StudyDefinition) -> dict[str, Axis]:

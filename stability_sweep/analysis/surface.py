@@ -120,7 +120,7 @@ def fit_surface(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int =
     """
     trials = counted(frame)
     encoding = Encoding.of(definition)
-    if len(trials) < FEWEST_TRIALS or not encoding.axes:
+    if len(trials) < FEWEST_TRIALS or not encoding.dimensions:
         return None
     places, diverged = encoding.encode(trials), _diverged(trials)
     kernel = learn_kernel(places, diverged, seed)

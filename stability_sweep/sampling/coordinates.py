@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 
-from stability_sweep.search_space import OFF
+from stability_sweep.search_space import OFF, are_ordered
 
 Array = npt.NDArray[np.float64]
 
@@ -71,9 +71,9 @@ class ChoiceAxis:
     def columns(self, values: Array) -> list[Array]:
         """Coordinates of indices, each (values,)."""
         choices = self.distribution.choices
-        numbers = [math.inf if choice == OFF else choice for choice in choices]
-        if not all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers):
+        if not are_ordered(choices):
             return [(values == index).astype(np.float64) for index in range(len(choices))]
+        numbers = [math.inf if choice == OFF else choice for choice in choices]
         places = np.argsort(np.argsort(np.array(numbers, dtype=np.float64))) / max(1, len(choices) - 1)
         columns = [places[values.astype(np.intp)]]
         if math.inf in numbers:

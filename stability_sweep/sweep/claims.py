@@ -21,7 +21,7 @@ from stability_sweep.storage import Provenance, Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet, OpenTrial
 from stability_sweep.sweep.heartbeat import Heartbeat
 from stability_sweep.sweep.objective import tell
-from stability_sweep.sweep.precision import PrecisionRule
+from stability_sweep.sweep.precision import PrecisionRule, is_over
 from stability_sweep.training import trial_seed
 
 logger = logging.getLogger(__name__)
@@ -91,10 +91,7 @@ class Claims:
 
     def is_finished(self) -> bool:
         """Whether every trial has an outcome, and the budget is used up or the precision reached."""
-        summary = self._repository.summary(self._repository.get_study(self._stored.name))
-        if summary.running or summary.waiting:
-            return False
-        return self._fleet.next_number() is None or self._rule.is_met(exactly=True)
+        return is_over(self._repository, self._stored, self._rule)
 
     def give_back(self, trial_id: int) -> None:
         """Put a trial back into the queue: the next worker finds the same point, and its number gives the seed."""

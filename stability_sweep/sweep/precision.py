@@ -45,10 +45,16 @@ class PrecisionRule:
         return self._is_met
 
 
-def is_over(repository: Repository, study: StoredStudy) -> bool:
-    """Whether a study needs no more trials: every one has an outcome, and budget or precision are reached."""
+def is_over(repository: Repository, study: StoredStudy, rule: PrecisionRule | None = None) -> bool:
+    """Whether a study needs no more trials: every one has an outcome, and budget or precision are reached.
+
+    Args:
+        repository: where the study lives.
+        study: the study; its budget may have changed since.
+        rule: one that has looked before, and need not compute again what it knows.
+    """
     study = repository.get_study(study.name)
     summary = repository.summary(study)
     if summary.running or summary.waiting:
         return False
-    return summary.finished >= summary.budget or PrecisionRule(repository, study).is_met(exactly=True)
+    return summary.finished >= summary.budget or (rule or PrecisionRule(repository, study)).is_met(exactly=True)

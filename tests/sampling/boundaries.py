@@ -16,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 import optuna
 import pandas as pd
+from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler
 from optuna.trial import TrialState
 from scipy.special import expit
@@ -60,6 +61,11 @@ class Boundary:
     """Points all over the space, with the column ``truth``."""
     run: Callable[[Mapping[str, Any], np.random.Generator], Outcome]
     """A trial at a point."""
+
+    @property
+    def space(self) -> dict[str, BaseDistribution]:
+        """The distributions of the dimensions that have more than one value."""
+        return {name: axis for name, axis in distributions(self.definition).items() if not axis.single()}
 
 
 def simulated(name: str) -> Boundary:
@@ -114,7 +120,7 @@ def run_study(
     """
     generator = np.random.default_rng([seed, 77])
     study = optuna.create_study(sampler=sampler)
-    space = {name: axis for name, axis in distributions(boundary.definition).items() if not axis.single()}
+    space = boundary.space
     fixed = {name: math.inf for name in RANGES if name not in space}
     running: list[tuple[float, int, optuna.Trial, Outcome]] = []
     rows: list[dict[str, Any]] = []
