@@ -122,6 +122,7 @@ class Claims:
         )
         self._repository.save_result(self._stored, lost.trial_id, number, result, self._provenance)
         tell(self._study, lost.trial_id, result)
+        logger.warning("trial %d failed: %s", number, reason)
         return True
 
     def _watch_unclaimed(self, trials: list[OpenTrial]) -> None:

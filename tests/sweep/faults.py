@@ -20,6 +20,7 @@ from sqlalchemy import func, select
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
 from stability_sweep.errors import OutageError
+from stability_sweep.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.schema import ClaimRow
 from tests.conftest import make_definition
@@ -50,12 +51,17 @@ def work(
     clock_off: float = 0.0,
     no_disk: bool = False,
     heartbeat_seconds: float = HEARTBEAT_SECONDS,
+    most_attempts: int | None = None,
 ) -> None:
-    """What a worker process does; `seconds_per_trial` makes its trials longer, `clock_off` sets its clock wrong."""
+    """What a worker process does.
+
+    `seconds_per_trial` makes its trials longer, `clock_off` sets its clock wrong, `most_attempts` changes how often a
+    trial may lose its worker.
+    """
     import torch
 
     from stability_sweep.data.images import load_images
-    from stability_sweep.sweep import StopRequest, Worker
+    from stability_sweep.sweep import StopRequest, Worker, claims
     from stability_sweep.sweep import worker as worker_module
     from stability_sweep.training import train
 
@@ -65,6 +71,8 @@ def work(
     if no_disk:
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    if most_attempts is not None:
+        claims.MOST_ATTEMPTS = most_attempts
     if clock_off:
         real_time = time.time
         time.time = lambda: real_time() + clock_off
@@ -87,6 +95,7 @@ def work(
     stop = StopRequest()
     with stop.on_signals():
         Worker(repository, study, images, stop).run()
+    repository.database.close()
 
 
 class Crew:
@@ -146,6 +155,7 @@ def check_nothing_lost_and_nothing_twice(repository: Repository, budget: int) ->
     assert len(results) == budget
     assert len(trials) == budget
     assert all(trial.state.is_finished() for trial in trials)
+    assert [stored.result.failure for stored in results if stored.result.outcome is Outcome.FAILED] == []
     assert {trial.state for trial in trials} <= {TrialState.COMPLETE, TrialState.PRUNED}
     pairs = {(tuple(trial.params.items()), stored.result.seed) for trial, stored in zip(trials, results, strict=True)}
     assert len(pairs) == budget
