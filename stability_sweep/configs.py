@@ -185,6 +185,11 @@ class SamplerConfig(Frozen):
     grid_levels: int = Field(default=5, ge=2)
     """Values per range for the grid sampler; choices are all taken."""
 
+    @property
+    def looks_at_results(self) -> bool:
+        """Whether the results before decide where the later trials are."""
+        return self.name in ("boundary", "tpe")
+
 
 class BudgetConfig(Frozen):
     """How much is run: the table ``[budget]``. Only `repeats` is part of the fingerprint."""

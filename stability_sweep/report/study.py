@@ -311,7 +311,7 @@ def _claims(analysis: Analysis) -> Section:
         table = Table.of(shown, columns, marked="verdict")
     text = (
         "Advice is judged by the trials that follow it. Its cost: how much worse than the best stable trial one ends. "
-        + words.chosen_by_results(analysis.definition.sampler.name)
+        + words.chosen_by_results(analysis.definition.sampler)
     )
     return Section("claims", "Is the advice right?", text, [Panel("", caption, "claims" if table else "", table=table)])
 

@@ -25,7 +25,7 @@ def summary_sentences(definition: StudyDefinition, frame: pd.DataFrame) -> list[
     return [
         _counts(definition, frame, trials),
         _learning_rate(trials),
-        chosen_by_results(definition.sampler.name) or _batch_size(definition, trials),
+        chosen_by_results(definition.sampler) or _batch_size(definition, trials),
         _time(trials),
         _best(definition, trials),
     ]

@@ -13,6 +13,7 @@ from stability_sweep.analysis import Analysis, PairMap, Proportion
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED
 from stability_sweep.analysis.axes import Axis, format_value
 from stability_sweep.analysis.speed_limit import REACHED, limit_in_words
+from stability_sweep.configs import SamplerConfig
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
 
@@ -273,11 +274,11 @@ def _width(positions: Array, low: Array, high: Array, line: float) -> float:
     return float(abs(last - first))
 
 
-def chosen_by_results(sampler: str) -> str:
+def chosen_by_results(sampler: SamplerConfig) -> str:
     """What it means for shares of trials that a sampler looks at results; empty where it does not."""
-    if sampler not in ("boundary", "tpe"):
+    if not sampler.looks_at_results:
         return ""
     return (
-        f"The {sampler} sampler chose points by the results before, so a share of the trials is no share of the search "
-        f"space, and batch sizes are compared by the map."
+        f"The {sampler.name} sampler chose points by earlier results, so a share of the trials is no share of the "
+        f"search space, and batch sizes are compared by the map."
     )

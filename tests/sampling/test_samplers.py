@@ -78,8 +78,11 @@ def test_repeats_of_a_planned_point_are_neighbours_and_use_up_no_other_point(nam
     ]
 
 
-def test_tpe_has_no_plan_since_it_looks_at_results() -> None:
-    assert planned_params(definition_for("tpe"), 0) is None
+@pytest.mark.parametrize("name", NAMES)
+def test_a_sampler_plans_every_trial_or_looks_at_results(name: str) -> None:
+    definition = definition_for(name)
+    plans_all = all(planned_params(definition, number) for number in range(24))
+    assert plans_all != definition.sampler.looks_at_results
 
 
 def test_the_boundary_sampler_plans_its_start_and_one_point_in_eight() -> None:
