@@ -6,8 +6,9 @@ localized look-ahead (stepwise uncertainty reduction) of Letham, Guan, Tymms, Ba
 acquisition functions for Bernoulli level set estimation", AISTATS 2022. An outcome's effect on the latent value is that
 of matching its moments (Rasmussen and Williams 2006, section 3.6), here by quadrature, since the link is logistic.
 
-`worth_of_trial` weighs that with the information that a trial gives. Other choices were measured and were worse: see
-docs/sampler.md.
+`worth_for_side` weighs that with the information that a trial gives. Other choices were measured and were worse: see
+docs/sampler.md. Where the outcome is a matter of chance over much of the space, the side says little about a place, and
+`worth_for_probability` looks at P(diverge) itself.
 """
 
 from __future__ import annotations
@@ -56,8 +57,8 @@ def unsettled(mean: Array, variance: Array) -> Array:
     return np.asarray(ndtr(-np.abs(mean) / np.sqrt(variance)))
 
 
-def worth_of_trial(process: BinomialProcess, places: Array) -> Array:
-    """What a trial at each place, (places, coordinates), is worth: (places,).
+def worth_for_side(process: BinomialProcess, places: Array) -> Array:
+    """What a trial at each place, (places, coordinates), is worth for telling the sides of the line: (places,).
 
     By how much `unsettled` is expected to fall there, times what one outcome tells about the latent value: P (1 - P) of
     its mean times its variance, the share of the variance that a trial takes away to first order. The first alone sends
@@ -69,15 +70,34 @@ def worth_of_trial(process: BinomialProcess, places: Array) -> Array:
     return np.asarray(settled * expit(mean) * expit(-mean) * variance)
 
 
-def share_of_chance(process: BinomialProcess, places: Array) -> Array:
-    """How much of what is unknown about a trial's outcome more trials there could not tell, from 0 to 1; (places,).
+def worth_for_probability(process: BinomialProcess, places: Array) -> Array:
+    """What a trial at each place, (places, coordinates), is worth for knowing P(diverge): (places,).
 
-    The variance of the outcome given P(diverge), over the variance of the outcome.
+    By how much the variance of P there is expected to fall.
     """
     mean, variance = _moments(process, places)
+    left = [outcome.probability * _parts(outcome.mean, outcome.variance)[1] for outcome in imagine(mean, variance)]
+    return np.asarray(_parts(mean, variance)[1] - np.sum(left, axis=0))
+
+
+def share_of_chance(process: BinomialProcess, places: Array) -> Array:
+    """How much of what is unknown about a trial's outcome more trials there could not tell, from 0 to 1; (places,)."""
+    chance, doubt = _parts(*_moments(process, places))
+    return chance / np.maximum(chance + doubt, 1e-12)
+
+
+def overall_share_of_chance(process: BinomialProcess, places: Array) -> float:
+    """The same of all the places, (places, coordinates), together: near 1 where a soft boundary is well known."""
+    chance, doubt = _parts(*_moments(process, places))
+    return float(chance.sum() / max(float((chance + doubt).sum()), 1e-12))
+
+
+def _parts(mean: Array, variance: Array) -> tuple[Array, Array]:
+    """The variance of an outcome: what is chance, the mean of P (1 - P), and what is doubt, the variance of P."""
     probability = expit(mean[:, None] + np.sqrt(variance)[:, None] * NODES)
-    whole = (probability @ WEIGHTS) * ((1 - probability) @ WEIGHTS)
-    return np.asarray((probability * (1 - probability)) @ WEIGHTS / np.maximum(whole, 1e-12))
+    expected = probability @ WEIGHTS
+    chance = (probability * (1 - probability)) @ WEIGHTS
+    return chance, np.maximum(expected * (1 - expected) - chance, 0.0)
 
 
 def expected_weight(process: BinomialProcess, place: Array) -> float:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,7 +24,13 @@ from stability_sweep.gaussian_process import (
     fit_binomial,
     learn_kernel,
 )
-from stability_sweep.sampling.acquisition import expected_weight, share_of_chance, worth_of_trial
+from stability_sweep.sampling.acquisition import (
+    expected_weight,
+    overall_share_of_chance,
+    share_of_chance,
+    worth_for_probability,
+    worth_for_side,
+)
 from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
 from stability_sweep.sampling.exploration import is_explored, sobol_point
@@ -50,6 +56,11 @@ CHANCE, WORTH_REPEATING, NEIGHBOURS = 0.9, 0.95, 16
 """Where so much of what is unknown about an outcome is chance, one of the nearest tried points is repeated with another
 seed instead of a new one, if it is worth that share of the new one."""
 
+SOFT = 0.85
+"""Where so much of what is unknown over the whole space is chance, every second question is about P(diverge) itself."""
+
+Worth = Callable[[BinomialProcess, Array], Array]
+
 
 class BoundarySampler(BaseSampler):
     """Asks where one more trial best tells on which side of the 50% line the search space lies.
@@ -59,7 +70,8 @@ class BoundarySampler(BaseSampler):
     not every trial has are sampled at random, independently.
 
     The first 16 trials, and one in eight later ones, are points of a scrambled Sobol' sequence. All others are the
-    point at which `worth_of_trial` is largest, under a Gaussian process that takes running trials for pending.
+    point at which a trial is worth most, under a Gaussian process that takes running trials for pending: mostly for the
+    side of the line (`worth_for_side`), and on a soft boundary also for P(diverge) itself (`worth_for_probability`).
 
     Args:
         seed: of everything random; the same study asked by the same trial numbers gets the same points. None draws one.
@@ -142,13 +154,16 @@ class BoundarySampler(BaseSampler):
         assert self._view is not None
         process = _posterior(evidence, coordinates, self._view.kernel(evidence, coordinates, self._seed), self._seed)
         units = _sobol_points(len(coordinates.axes), CANDIDATES, generator)
-        worth = worth_of_trial(process, coordinates.encode(coordinates.values(units)))
+        places = coordinates.encode(coordinates.values(units))
+        is_soft = overall_share_of_chance(process, places) >= SOFT
+        worth_at: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
+        worth = worth_at(process, places)
         best = units[np.argsort(-worth)[:REFINED_PLACES]].repeat(REFINEMENTS, axis=0)
         near = np.clip(best + REFINED_REACH * generator.standard_normal(best.shape), 0.0, 1.0 - 1e-9)
         values = coordinates.values(np.vstack([units, near]))
-        worth = np.append(worth, worth_of_trial(process, coordinates.encode(values[len(units) :])))
+        worth = np.append(worth, worth_at(process, coordinates.encode(values[len(units) :])))
         chosen = values[worth.argmax()]
-        return _repeated(process, evidence, coordinates, chosen, float(worth.max()))
+        return _repeated(process, evidence, coordinates, chosen, worth_at)
 
 
 def _check_single_objective(study: Study) -> None:
@@ -193,15 +208,17 @@ def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExpo
 
 
 def _repeated(
-    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth: float
+    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_at: Worth
 ) -> Array:
     """The values, (axes,), of a tried point beside the chosen one, if the outcome there is chance; else the chosen."""
     tried = np.unique(evidence.values, axis=0)
-    nearness = process.kernel(coordinates.encode(tried), coordinates.encode(chosen[None, :]))[:, 0]
+    place = coordinates.encode(chosen[None, :])
+    nearness = process.kernel(coordinates.encode(tried), place)[:, 0]
     tried = tried[np.argsort(-nearness)[:NEIGHBOURS]]
     places = coordinates.encode(tried)
-    worth_there = np.where(share_of_chance(process, places) >= CHANCE, worth_of_trial(process, places), 0.0)
-    return tried[worth_there.argmax()] if worth_there.max() >= WORTH_REPEATING * worth > 0 else chosen
+    worth_there = np.where(share_of_chance(process, places) >= CHANCE, worth_at(process, places), 0.0)
+    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_at(process, place)[0] > 0
+    return tried[worth_there.argmax()] if is_as_good else chosen
 
 
 def _sobol_points(dimensions: int, count: int, generator: np.random.Generator) -> Array:

@@ -68,6 +68,13 @@ class Boundary:
         return {name: axis for name, axis in distributions(self.definition).items() if not axis.single()}
 
 
+def probability_at(name: str, points: pd.DataFrame) -> Array:
+    """True P(diverge) of one of `TRUTHS` at points that have a column per dimension, (points,)."""
+    truth, dimensions = TRUTHS[name]
+    names = list(RANGES)[:dimensions]
+    return truth(np.column_stack([_position(name, points[name].to_numpy(np.float64)) for name in names]))
+
+
 def simulated(name: str) -> Boundary:
     """One of `TRUTHS` as a study."""
     truth, dimensions = TRUTHS[name]
@@ -84,7 +91,7 @@ def simulated(name: str) -> Boundary:
     places["batch_size"] = places["batch_size"].round().astype(int)
     if dimensions < 3:
         places["clip_norm"] = math.inf
-    places["truth"] = truth(np.column_stack([_position(name, places[name].to_numpy(np.float64)) for name in names]))
+    places["truth"] = probability_at(name, places)
 
     def run(point: Mapping[str, Any], generator: np.random.Generator) -> Outcome:
         position = np.array([[_position(name, point[name]) for name in names]], dtype=np.float64)

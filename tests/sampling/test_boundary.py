@@ -17,9 +17,10 @@ from optuna.trial import TrialState
 
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.sampling import BoundarySampler
+from stability_sweep.sampling import boundary as boundary_module
 from stability_sweep.sampling.exploration import is_explored
 from tests.conftest import ROOT
-from tests.sampling.boundaries import run_study, simulated
+from tests.sampling.boundaries import probability_at, run_study, simulated
 
 SPACE: dict[str, BaseDistribution] = {
     "rate": FloatDistribution(1e-6, 1e-1, log=True),
@@ -197,6 +198,23 @@ def test_the_map_of_64_trials_is_better_than_that_of_as_many_sobol_points(name: 
             found = surface.predict(boundary.places)["median"] > 0.5
             wrong[who].append(float((found != (boundary.places["truth"] > 0.5)).mean()))
     assert np.mean(wrong["ours"]) < 0.8 * np.mean(wrong["sobol"])
+
+
+@pytest.mark.parametrize(("name", "is_soft"), [("soft", True), ("straight", False)])
+def test_only_a_soft_boundary_is_asked_about_the_probability_on_its_slopes(
+    name: str, is_soft: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    boundary = simulated(name)
+
+    def on_slopes() -> float:
+        """Share of the later trials whose true probability is not near one half."""
+        frame = run_study(boundary, BoundarySampler(seed=0), 192, seed=0)
+        late = frame[frame["number"] >= 96]
+        return float((np.abs(probability_at(name, late) - 0.5) > 0.25).mean())
+
+    found = on_slopes()
+    monkeypatch.setattr(boundary_module, "SOFT", 2.0)  # never
+    assert found > 1.3 * on_slopes() if is_soft else found == on_slopes()
 
 
 def test_threads_of_one_process_can_share_a_sampler() -> None:
