@@ -187,7 +187,7 @@ class SamplerConfig(Frozen):
 
     @property
     def looks_at_results(self) -> bool:
-        """Whether the results before decide where the later trials are."""
+        """Whether earlier results decide where later trials are."""
         return self.name in ("boundary", "tpe")
 
 

@@ -14,6 +14,7 @@ docs/sampler.md. Where the outcome is a matter of chance over much of the space,
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -27,6 +28,13 @@ NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()
 
 LEAST_VARIANCE = 1e-9
+
+
+class Latent(NamedTuple):
+    """Moments of the latent value at some places, both (places,)."""
+
+    mean: Array
+    variance: Array
 
 
 @dataclass(frozen=True)
@@ -57,38 +65,43 @@ def unsettled(mean: Array, variance: Array) -> Array:
     return np.asarray(ndtr(-np.abs(mean) / np.sqrt(variance)))
 
 
-def worth_for_side(process: BinomialProcess, places: Array) -> Array:
-    """What a trial at each place, (places, coordinates), is worth for telling the sides of the line: (places,).
+def latent_at(process: BinomialProcess, places: Array) -> Latent:
+    """What the process knows at places, (places, coordinates)."""
+    mean, variance = process.latent(places)
+    return Latent(mean, np.maximum(variance, LEAST_VARIANCE))
+
+
+def worth_for_side(latent: Latent) -> Array:
+    """What a trial at each place is worth for telling the sides of the line: (places,).
 
     By how much `unsettled` is expected to fall there, times what one outcome tells about the latent value: P (1 - P) of
     its mean times its variance, the share of the variance that a trial takes away to first order. The first alone sends
     trials into far corners, the second alone ignores the line.
     """
-    mean, variance = _moments(process, places)
+    mean, variance = latent
     left = [outcome.probability * unsettled(outcome.mean, outcome.variance) for outcome in imagine(mean, variance)]
     settled = unsettled(mean, variance) - np.sum(left, axis=0)
     return np.asarray(settled * expit(mean) * expit(-mean) * variance)
 
 
-def worth_for_probability(process: BinomialProcess, places: Array) -> Array:
-    """What a trial at each place, (places, coordinates), is worth for knowing P(diverge): (places,).
+def worth_for_probability(latent: Latent) -> Array:
+    """What a trial at each place is worth for knowing P(diverge): (places,).
 
     By how much the variance of P there is expected to fall.
     """
-    mean, variance = _moments(process, places)
-    left = [outcome.probability * _parts(outcome.mean, outcome.variance)[1] for outcome in imagine(mean, variance)]
-    return np.asarray(_parts(mean, variance)[1] - np.sum(left, axis=0))
+    left = [outcome.probability * _parts(outcome.mean, outcome.variance)[1] for outcome in imagine(*latent)]
+    return np.asarray(_parts(*latent)[1] - np.sum(left, axis=0))
 
 
-def share_of_chance(process: BinomialProcess, places: Array) -> Array:
+def share_of_chance(latent: Latent) -> Array:
     """How much of what is unknown about a trial's outcome more trials there could not tell, from 0 to 1; (places,)."""
-    chance, doubt = _parts(*_moments(process, places))
+    chance, doubt = _parts(*latent)
     return chance / np.maximum(chance + doubt, 1e-12)
 
 
-def overall_share_of_chance(process: BinomialProcess, places: Array) -> float:
-    """The same of all the places, (places, coordinates), together: near 1 where a soft boundary is well known."""
-    chance, doubt = _parts(*_moments(process, places))
+def overall_share_of_chance(latent: Latent) -> float:
+    """The same of all the places together: near 1 where a soft boundary is well known."""
+    chance, doubt = _parts(*latent)
     return float(chance.sum() / max(float((chance + doubt).sum()), 1e-12))
 
 
@@ -102,11 +115,6 @@ def _parts(mean: Array, variance: Array) -> tuple[Array, Array]:
 
 def expected_weight(process: BinomialProcess, place: Array) -> float:
     """How firmly the outcome of one more trial at a place, (coordinates,), is expected to hold the latent value."""
-    mean, variance = _moments(process, place[None, :])
-    after = sum(float(outcome.probability[0] * outcome.variance[0]) for outcome in imagine(mean, variance))
-    return max(1.0 / after - 1.0 / float(variance[0]), 0.0)
-
-
-def _moments(process: BinomialProcess, places: Array) -> tuple[Array, Array]:
-    mean, variance = process.latent(places)
-    return mean, np.maximum(variance, LEAST_VARIANCE)
+    latent = latent_at(process, place[None, :])
+    after = sum(float(outcome.probability[0] * outcome.variance[0]) for outcome in imagine(*latent))
+    return max(1.0 / after - 1.0 / float(latent.variance[0]), 0.0)

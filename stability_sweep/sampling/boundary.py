@@ -25,7 +25,9 @@ from stability_sweep.gaussian_process import (
     learn_kernel,
 )
 from stability_sweep.sampling.acquisition import (
+    Latent,
     expected_weight,
+    latent_at,
     overall_share_of_chance,
     share_of_chance,
     worth_for_probability,
@@ -59,7 +61,7 @@ seed instead of a new one, if it is worth that share of the new one."""
 SOFT = 0.85
 """Where so much of what is unknown over the whole space is chance, every second question is about P(diverge) itself."""
 
-Worth = Callable[[BinomialProcess, Array], Array]
+Worth = Callable[[Latent], Array]
 
 
 class BoundarySampler(BaseSampler):
@@ -154,16 +156,16 @@ class BoundarySampler(BaseSampler):
         assert self._view is not None
         process = _posterior(evidence, coordinates, self._view.kernel(evidence, coordinates, self._seed), self._seed)
         units = _sobol_points(len(coordinates.axes), CANDIDATES, generator)
-        places = coordinates.encode(coordinates.values(units))
-        is_soft = overall_share_of_chance(process, places) >= SOFT
-        worth_at: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
-        worth = worth_at(process, places)
+        latent = latent_at(process, coordinates.encode(coordinates.values(units)))
+        is_soft = overall_share_of_chance(latent) >= SOFT
+        worth_of: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
+        worth = worth_of(latent)
         best = units[np.argsort(-worth)[:REFINED_PLACES]].repeat(REFINEMENTS, axis=0)
         near = np.clip(best + REFINED_REACH * generator.standard_normal(best.shape), 0.0, 1.0 - 1e-9)
         values = coordinates.values(np.vstack([units, near]))
-        worth = np.append(worth, worth_at(process, coordinates.encode(values[len(units) :])))
+        worth = np.append(worth, worth_of(latent_at(process, coordinates.encode(values[len(units) :]))))
         chosen = values[worth.argmax()]
-        return _repeated(process, evidence, coordinates, chosen, worth_at)
+        return _repeated(process, evidence, coordinates, chosen, worth_of)
 
 
 def _check_single_objective(study: Study) -> None:
@@ -208,16 +210,16 @@ def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExpo
 
 
 def _repeated(
-    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_at: Worth
+    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_of: Worth
 ) -> Array:
     """The values, (axes,), of a tried point beside the chosen one, if the outcome there is chance; else the chosen."""
     tried = np.unique(evidence.values, axis=0)
     place = coordinates.encode(chosen[None, :])
     nearness = process.kernel(coordinates.encode(tried), place)[:, 0]
     tried = tried[np.argsort(-nearness)[:NEIGHBOURS]]
-    places = coordinates.encode(tried)
-    worth_there = np.where(share_of_chance(process, places) >= CHANCE, worth_at(process, places), 0.0)
-    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_at(process, place)[0] > 0
+    latent = latent_at(process, coordinates.encode(tried))
+    worth_there = np.where(share_of_chance(latent) >= CHANCE, worth_of(latent), 0.0)
+    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_of(latent_at(process, place))[0] > 0
     return tried[worth_there.argmax()] if is_as_good else chosen
 
 

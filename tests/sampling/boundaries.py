@@ -71,8 +71,7 @@ class Boundary:
 def probability_at(name: str, points: pd.DataFrame) -> Array:
     """True P(diverge) of one of `TRUTHS` at points that have a column per dimension, (points,)."""
     truth, dimensions = TRUTHS[name]
-    names = list(RANGES)[:dimensions]
-    return truth(np.column_stack([_position(name, points[name].to_numpy(np.float64)) for name in names]))
+    return truth(_positions(dimensions, points))
 
 
 def simulated(name: str) -> Boundary:
@@ -94,7 +93,7 @@ def simulated(name: str) -> Boundary:
     places["truth"] = probability_at(name, places)
 
     def run(point: Mapping[str, Any], generator: np.random.Generator) -> Outcome:
-        position = np.array([[_position(name, point[name]) for name in names]], dtype=np.float64)
+        position = _positions(dimensions, point)
         probability = min(float(truth(position)[0]), 1 - 1e-12)
         lived = (generator.exponential() / -math.log1p(-probability)) ** (1 / SHAPE_OF_LIFETIMES)
         # Larger learning rates learn more, as long as they live.
@@ -169,9 +168,13 @@ def _tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
         study.tell(trial, outcome.loss)
 
 
-def _position(name: str, value: Any) -> Any:
-    low, high = RANGES[name]["low"], RANGES[name]["high"]
-    return np.log(value / low) / math.log(high / low)
+def _positions(dimensions: int, points: Mapping[str, Any] | pd.DataFrame) -> Array:
+    """Where one point, or points with a column per dimension, lie in the unit cube: (points, dimensions)."""
+    columns = []
+    for name, axis in list(RANGES.items())[:dimensions]:
+        values = np.asarray(points[name], dtype=np.float64)
+        columns.append(np.log(values / axis["low"]) / math.log(axis["high"] / axis["low"]))
+    return np.column_stack(columns)
 
 
 def straight(unit: Array) -> Array:

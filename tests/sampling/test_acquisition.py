@@ -10,6 +10,7 @@ from stability_sweep.gaussian_process import BinomialProcess, SquaredExponential
 from stability_sweep.sampling.acquisition import (
     expected_weight,
     imagine,
+    latent_at,
     overall_share_of_chance,
     share_of_chance,
     unsettled,
@@ -49,7 +50,7 @@ def test_an_imagined_divergence_has_the_moments_of_a_long_simulation() -> None:
 
 
 def test_a_trial_is_worth_most_between_a_survivor_and_a_divergence() -> None:
-    worth = worth_for_side(process([0, 0, 0, 1, 1, 1]), LINE)
+    worth = worth_for_side(latent_at(process([0, 0, 0, 1, 1, 1]), LINE))
     assert 0.4 < LINE[worth.argmax(), 0] < 0.6
 
 
@@ -63,10 +64,10 @@ def test_a_place_is_unsettled_where_the_line_is_and_settled_far_from_it() -> Non
 
 def test_a_pending_trial_makes_its_place_worth_less_and_moves_no_mean() -> None:
     before = process([0, 0, 0, 1, 1, 1])
-    best = LINE[worth_for_side(before, LINE).argmax()]
+    best = LINE[worth_for_side(latent_at(before, LINE)).argmax()]
     after = before.expecting(best, expected_weight(before, best))
     assert after.latent(LINE)[0] == pytest.approx(before.latent(LINE)[0])
-    assert worth_for_side(after, best[None])[0] < 0.7 * worth_for_side(before, best[None])[0]
+    assert worth_for_side(latent_at(after, best[None]))[0] < 0.7 * worth_for_side(latent_at(before, best[None]))[0]
 
 
 def test_a_pending_trial_holds_the_latent_value_as_firmly_as_its_outcome_will_on_average() -> None:
@@ -89,8 +90,8 @@ def test_expecting_twice_is_expecting_both_at_once() -> None:
 
 def test_half_of_very_many_is_chance_and_one_of_one_is_unknown() -> None:
     at = np.array([[0.5]])
-    assert share_of_chance(process([50.0] * 5, [100.0] * 5), at)[0] > 0.95
-    assert share_of_chance(process([1.0]), at)[0] < 0.6
+    assert share_of_chance(latent_at(process([50.0] * 5, [100.0] * 5), at))[0] > 0.95
+    assert share_of_chance(latent_at(process([1.0]), at))[0] < 0.6
 
 
 def test_the_parts_of_an_outcomes_variance_are_those_of_a_long_simulation() -> None:
@@ -99,23 +100,23 @@ def test_the_parts_of_an_outcomes_variance_are_those_of_a_long_simulation() -> N
     mean, variance = found.latent(at)
     probability = expit(np.random.default_rng(0).normal(mean, np.sqrt(variance), 400_000))
     chance = (probability * (1 - probability)).mean()
-    assert share_of_chance(found, at)[0] == pytest.approx(chance / (chance + probability.var()), abs=0.005)
+    assert share_of_chance(latent_at(found, at))[0] == pytest.approx(chance / (chance + probability.var()), abs=0.005)
 
 
 def test_a_soft_boundary_that_is_known_is_mostly_chance_and_a_sharp_one_is_not() -> None:
     soft = process([5.0, 20.0, 50.0, 80.0, 95.0], [100.0] * 5)
-    assert overall_share_of_chance(soft, LINE) > 0.85
-    assert overall_share_of_chance(process([0.0, 0.0, 1.0, 1.0]), LINE) < 0.7
+    assert overall_share_of_chance(latent_at(soft, LINE)) > 0.85
+    assert overall_share_of_chance(latent_at(process([0.0, 0.0, 1.0, 1.0]), LINE)) < 0.7
 
 
 def test_a_trial_tells_most_of_the_probability_where_few_were_run() -> None:
     """The side of the line is as well known on either side of the middle; the trials are not."""
     found = process([2.0, 10.0, 20.0, 7.0], [8.0, 40.0, 40.0, 8.0])
-    worth = worth_for_probability(found, np.array([[0.1], [0.9]]))
-    dense = worth_for_probability(found, np.array([[0.1 + 0.8 / 3], [0.1 + 1.6 / 3]]))
+    worth = worth_for_probability(latent_at(found, np.array([[0.1], [0.9]])))
+    dense = worth_for_probability(latent_at(found, np.array([[0.1 + 0.8 / 3], [0.1 + 1.6 / 3]])))
     assert worth.min() > 3 * dense.max() > 0
 
 
 def test_no_trial_is_expected_to_make_the_probability_less_known() -> None:
     for found in (process([0, 0, 1, 0, 1, 1]), process([50.0] * 5, [100.0] * 5), process([0.0] * 6)):
-        assert (worth_for_probability(found, LINE) >= 0).all()
+        assert (worth_for_probability(latent_at(found, LINE)) >= 0).all()
