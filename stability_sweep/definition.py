@@ -249,6 +249,10 @@ class StudyDefinition(Frozen):
             mistake = describe_validation_error(error, StudyDefinition)[0].line
             raise DefinitionError(f"study {self.name!r} does not fit the {dataset} data set: {mistake}") from error
 
+    def named(self, name: str) -> StudyDefinition:
+        """The same study under another name."""
+        return self if name == self.name else StudyDefinition(**{**dict(self), "name": name})
+
     def with_claims(self, claims: Sequence[Claim]) -> StudyDefinition:
         """The same study with other claims to judge.
 

@@ -1,5 +1,7 @@
 """The environment variables that the program reads, and what holds without them."""
 
+import os
+
 STORAGE_VARIABLE = "STABILITY_SWEEP_STORAGE"
 """The storage URL: unlike an argument, other users of the machine cannot see it."""
 
@@ -17,3 +19,11 @@ HEARTBEAT_VARIABLE = "STABILITY_SWEEP_HEARTBEAT_SECONDS"
 
 SPOOL_VARIABLE = "STABILITY_SWEEP_SPOOL"
 """A folder for results that the database could not take yet; by default the user's state folder."""
+
+DATABASE_TIMEOUT_VARIABLE = "STABILITY_SWEEP_DATABASE_TIMEOUT_SECONDS"
+"""Seconds for which a database server may say nothing before it counts as away (default 30)."""
+
+
+def seconds_from(variable: str, default: float) -> float:
+    """A time from the environment."""
+    return float(os.environ.get(variable, default))

@@ -28,6 +28,14 @@ class OutageError(StorageError):
     """A database that does not answer now, and may do so later."""
 
 
+class AnotherDatabaseError(StorageError):
+    """A database that is no longer the one that was opened at its place: it was deleted and made anew."""
+
+
+class ForeignResultError(StorageError):
+    """A result that does not belong to the trial whose number it bears: it was measured for another one."""
+
+
 class StudyError(StabilitySweepError):
     """A study that does not exist, has no results yet, or exists with another definition."""
 

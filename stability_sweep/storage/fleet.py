@@ -1,22 +1,36 @@
-"""Who works on a study and on which trial: heartbeats, claims, and room in the budget.
+"""Who works on a study and on which trial: heartbeats, holds on trials, and room in the budget.
 
-Every age is measured on the database's clock. A trial belongs to the worker that claims it; a worker that was not seen
-for longer than its grace is dead, and its trials are anybody's.
+Every age is measured on the database's clock. A trial belongs to the worker that holds it; a worker that was not seen
+for longer than its grace is dead, and its trials are anybody's. A hold is taken by one statement that only one worker
+can win, so nobody waits for it.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from sqlalchemy import String, case, cast, func, select, update
+from sqlalchemy import String, case, cast, delete, func, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
 
+from stability_sweep.errors import StorageError, StudyError
 from stability_sweep.storage.clock import database_seconds
 from stability_sweep.storage.database import Database
+from stability_sweep.storage.locks import Lease
 from stability_sweep.storage.records import StoredStudy, WorkerStatus
-from stability_sweep.storage.schema import ClaimRow, DefinitionRow, ResultRow, WorkerRow
+from stability_sweep.storage.schema import (
+    AutopsyRow,
+    ClaimRow,
+    DefinitionRow,
+    LockRow,
+    ResultRow,
+    TelemetryRow,
+    WorkerRow,
+)
 from stability_sweep.storage.tables import trials
 
 _state = cast(trials.c.state, String(20))
@@ -30,14 +44,24 @@ class OpenTrial:
     waits: bool
     """In the queue; otherwise it is marked as running."""
     worker_id: str | None
-    """Who claims it. None: it was given back, or its creator is just about to claim it, or died before that."""
+    """Who holds it. None: it was given back, another program made it, or its creator is just about to hold it, or died
+    before that."""
     worker: str
     """Host and process of that worker, for messages."""
     attempts: int
     is_left: bool
-    """Whether the worker that claims it said goodbye."""
+    """Whether the worker that holds it said goodbye, or is unknown."""
     is_overdue: bool
     """Whether that worker was not seen for longer than its grace."""
+
+
+class Hold(NamedTuple):
+    """A worker's grip on a trial."""
+
+    trial_uuid: str
+    """Which trial it is."""
+    attempt: int
+    """The how manieth time it is begun."""
 
 
 class Fleet:
@@ -45,13 +69,24 @@ class Fleet:
 
     def __init__(self, database: Database, study: StoredStudy) -> None:
         self._database = database
+        self._study = study
         self._study_id = study.study_id
 
     # -- workers -----------------------------------------------------------------------------------------------------
 
-    def join(self, *, host: str, process_id: int, device: str, grace_seconds: float) -> str:
-        """Enter a worker, and return its id."""
-        worker_id = str(uuid.uuid4())
+    def join(
+        self, *, host: str, process_id: int, device: str, grace_seconds: float, worker_id: str | None = None
+    ) -> str:
+        """Enter a worker, and return its id.
+
+        Args:
+            host: where it runs.
+            process_id: its process there.
+            device: what it computes on.
+            grace_seconds: it counts as dead when it was not seen for so long.
+            worker_id: of one that had joined before and is no longer known: the database was restored.
+        """
+        worker_id = worker_id or str(uuid.uuid4())
         with self._database.session() as session:
             session.add(
                 WorkerRow(
@@ -67,25 +102,34 @@ class Fleet:
             )
         return worker_id
 
-    def beat(self, worker_id: str, trial_id: int | None) -> None:
-        """Say that a worker lives, and what it runs."""
-        self._update_worker(worker_id, last_seen=database_seconds(), trial_id=trial_id)
+    def beat(self, worker_id: str) -> bool:
+        """Say that a worker lives; false if the database does not know it (any more)."""
+        return self._update_worker(worker_id, last_seen=database_seconds())
 
     def leave(self, worker_id: str) -> None:
-        """Say goodbye: what the worker still claims is anybody's at once."""
-        self._update_worker(worker_id, last_seen=database_seconds(), trial_id=None, ended_at=database_seconds())
+        """Say goodbye: what the worker still holds is anybody's at once."""
+        self._update_worker(worker_id, last_seen=database_seconds(), ended_at=database_seconds())
 
-    def _update_worker(self, worker_id: str, **values: object) -> None:
+    def _update_worker(self, worker_id: str, **values: object) -> bool:
         with self._database.session() as session:
-            session.execute(update(WorkerRow).where(WorkerRow.worker_id == worker_id).values(**values))
+            changed = session.execute(update(WorkerRow).where(WorkerRow.worker_id == worker_id).values(**values))
+            return bool(changed.rowcount)  # type: ignore[attr-defined]
 
     def workers(self) -> list[WorkerStatus]:
         """Workers that did not say goodbye, the last seen first."""
         age = database_seconds() - WorkerRow.last_seen
+        running = (
+            select(ClaimRow.worker_id, func.min(trials.c.number).label("number"))
+            .join(trials, trials.c.trial_id == ClaimRow.trial_id)
+            .outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)
+            .where(trials.c.study_id == self._study_id, _state == "RUNNING", ResultRow.trial_id.is_(None))
+            .group_by(ClaimRow.worker_id)
+            .subquery()
+        )
         with self._database.session() as session:
             rows = session.execute(
-                select(WorkerRow, age, trials.c.number)
-                .outerjoin(trials, trials.c.trial_id == WorkerRow.trial_id)
+                select(WorkerRow, age, running.c.number)
+                .outerjoin(running, running.c.worker_id == WorkerRow.worker_id)
                 .where(WorkerRow.study_id == self._study_id, WorkerRow.ended_at.is_(None))
                 .order_by(age)
             ).all()
@@ -101,10 +145,10 @@ class Fleet:
                 for row, seconds, number in rows
             ]
 
-    # -- claims ------------------------------------------------------------------------------------------------------
+    # -- holds -------------------------------------------------------------------------------------------------------
 
     def open_trials(self) -> list[OpenTrial]:
-        """Every trial that runs or waits, with its claim, in the order of creation."""
+        """Every trial that runs or waits, with its hold, in the order of creation."""
         overdue = database_seconds() - WorkerRow.last_seen > WorkerRow.grace_seconds
         with self._database.session() as session:
             rows = session.execute(
@@ -136,56 +180,131 @@ class Fleet:
                 for trial_id, state, worker_id, attempts, host, process_id, left, late in rows
             ]
 
-    def claim(self, trial_id: int, worker_id: str) -> None:
-        """Enter the worker as the one that runs a trial which nobody else may run now."""
-        with self._database.session() as session:
-            row = session.get(ClaimRow, trial_id)
-            if row is None:
-                session.add(ClaimRow(trial_id=trial_id, worker_id=worker_id, attempts=1))
-            elif row.worker_id != worker_id:
-                row.worker_id = worker_id
-                row.attempts += 1
+    def hold(self, trial_id: int, worker_id: str) -> Hold | None:
+        """Take hold of a trial that nobody holds, or that this worker holds already; None if another one does."""
+        return self._holding(lambda session: self._hold(session, trial_id, worker_id, holder=None))
 
-    def release(self, trial_id: int) -> None:
-        """Give a trial back: it does not count as an attempt."""
-        with self._database.session() as session:
-            row = session.get(ClaimRow, trial_id)
-            if row is not None:
-                row.worker_id, row.attempts = None, row.attempts - 1
+    def hold_new(self, trial_id: int, worker_id: str, lease: Lease) -> Hold | None:
+        """Take hold of a trial that was just created under a lock.
 
-    def take_over(self, lost: OpenTrial, worker_id: str) -> bool:
-        """Claim a lost trial; false if another worker was quicker."""
+        Raises:
+            LockLostError: if the lock is no longer held: others may have created one as well.
+        """
+
+        def take(session: Session) -> Hold | None:
+            lease.renew(session)
+            for table in (ResultRow, TelemetryRow, AutopsyRow, ClaimRow):  # of a deleted trial of that number
+                session.execute(delete(table).where(table.trial_id == trial_id))
+            return self._hold(session, trial_id, worker_id, holder=None)
+
+        return self._holding(take)
+
+    def take_over(self, lost: OpenTrial, worker_id: str) -> Hold | None:
+        """Take hold of a lost trial; None if another worker was quicker."""
+        return self._holding(lambda session: self._hold(session, lost.trial_id, worker_id, holder=lost.worker_id))
+
+    def holds(self, trial_id: int, worker_id: str) -> bool:
+        """Whether the worker (still) holds the trial."""
+        with self._database.session() as session:
+            return session.scalar(select(ClaimRow.worker_id).where(ClaimRow.trial_id == trial_id)) == worker_id
+
+    def has_trial(self, trial_id: int) -> bool:
+        """Whether the study has a trial of that id."""
+        with self._database.session() as session:
+            where = (trials.c.trial_id == trial_id) & (trials.c.study_id == self._study_id)
+            return session.scalar(select(trials.c.trial_id).where(where)) is not None
+
+    def release(self, trial_id: int, worker_id: str) -> bool:
+        """Give a trial back: it does not count as an attempt. False if the worker did not hold it any more."""
         with self._database.session() as session:
             changed = session.execute(
                 update(ClaimRow)
-                .where(ClaimRow.trial_id == lost.trial_id, ClaimRow.worker_id == lost.worker_id)
-                .values(worker_id=worker_id, attempts=ClaimRow.attempts + 1)
+                .where(ClaimRow.trial_id == trial_id, ClaimRow.worker_id == worker_id)
+                .values(worker_id=None, attempts=ClaimRow.attempts - 1)
             )
             return bool(changed.rowcount)  # type: ignore[attr-defined]
+
+    def _holding(self, take: Callable[[Session], Hold | None]) -> Hold | None:
+        try:
+            with self._database.session() as session:
+                return take(session)
+        except StorageError as error:
+            if isinstance(error.__cause__, IntegrityError):  # another worker was quicker, or the trial was deleted
+                return None
+            raise
+
+    @staticmethod
+    def _hold(session: Session, trial_id: int, worker_id: str, *, holder: str | None) -> Hold | None:
+        """Take a trial from its holder (None: from nobody)."""
+        row = session.get(ClaimRow, trial_id)
+        if row is None:
+            if holder is not None:
+                return None
+            row = ClaimRow(trial_id=trial_id, trial_uuid=str(uuid.uuid4()), worker_id=worker_id, attempts=1)
+            session.add(row)
+            session.flush()
+            return Hold(row.trial_uuid, row.attempts)
+        if row.worker_id == worker_id:
+            return Hold(row.trial_uuid, row.attempts)
+        hold = Hold(row.trial_uuid or str(uuid.uuid4()), row.attempts + 1)
+        changed = session.execute(
+            update(ClaimRow)
+            .where(ClaimRow.trial_id == trial_id, ClaimRow.attempts == row.attempts)
+            .where(ClaimRow.worker_id.is_(None) if holder is None else ClaimRow.worker_id == holder)
+            .values(worker_id=worker_id, trial_uuid=hold.trial_uuid, attempts=hold.attempt)
+        )
+        return hold if changed.rowcount else None  # type: ignore[attr-defined]
 
     # -- budget ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def budget_lock(self) -> Iterator[None]:
+    def budget_lock(self) -> Iterator[Lease]:
         """Held while a trial is created, so that never more trials exist than the budget allows."""
-        with self._database.lock(f"budget-{self._study_id}"):
-            yield
+        with self._database.lock(self._budget_lock_name) as lease:
+            yield lease
+
+    @property
+    def _budget_lock_name(self) -> str:
+        return f"budget-{self._study_id}"
+
+    def lock_holder(self) -> tuple[str, float] | None:
+        """Who holds the budget's lock, and for how many seconds by now; None if nobody does."""
+        now = database_seconds()
+        with self._database.session() as session:
+            row = session.execute(
+                select(LockRow.holder, now - LockRow.taken_at).where(
+                    LockRow.name == self._budget_lock_name, LockRow.expires_at >= now
+                )
+            ).first()
+        return None if row is None else (str(row[0]), max(0.0, round(float(row[1]), 1)))
 
     def next_number(self) -> int | None:
         """Number of the trial that the budget allows next; None if it is used up.
 
         Trials with an outcome, that run or that wait take it up; those that another program ended do not.
+
+        Raises:
+            StudyError: if the study is no longer there, or has another definition by now.
         """
-        of_study = select(func.count()).where(trials.c.study_id == self._study_id)
-        finished = of_study.select_from(trials.join(ResultRow, ResultRow.trial_id == trials.c.trial_id))
-        pending = of_study.select_from(trials.outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)).where(
-            _state.in_(("RUNNING", "WAITING")), ResultRow.trial_id.is_(None)
+        has_result = (ResultRow.trial_id == trials.c.trial_id) & (ResultRow.study_id == trials.c.study_id)
+        used = (
+            select(func.count())
+            .select_from(trials.outerjoin(ResultRow, has_result))
+            .where(trials.c.study_id == self._study_id)
+            .where(ResultRow.trial_id.is_not(None) | _state.in_(("RUNNING", "WAITING")))
+            .scalar_subquery()
         )
-        used = finished.scalar_subquery() + pending.scalar_subquery()
-        every = of_study.select_from(trials).scalar_subquery()
+        every = select(func.count()).select_from(trials).where(trials.c.study_id == self._study_id).scalar_subquery()
         with self._database.session() as session:
-            return session.scalar(
+            row = session.execute(
                 select(case((used < DefinitionRow.budget_trials, every))).where(
-                    DefinitionRow.study_id == self._study_id
+                    DefinitionRow.study_id == self._study_id,
+                    DefinitionRow.study_uuid == self._study.study_uuid,
                 )
+            ).first()
+        if row is None:
+            raise StudyError(
+                f"study {self._study.name!r} is no longer in {self._database} as this worker knows it: it was deleted, "
+                f"or given another definition before its first trial; start the worker again"
             )
+        return None if row[0] is None else int(row[0])

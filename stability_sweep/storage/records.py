@@ -16,6 +16,10 @@ class StoredStudy:
     """A study as the database knows it."""
 
     study_id: int
+    study_uuid: str
+    """Which study it is: its number and its name are given away again when it is deleted."""
+    name: str
+    """What Optuna calls it; the definition's name, unless another program has renamed it."""
     definition: StudyDefinition
     """As written, with the data set that is asked for."""
     dataset: str
@@ -23,14 +27,27 @@ class StoredStudy:
     budget_trials: int
 
     @property
-    def name(self) -> str:
-        """The study's name."""
-        return self.definition.name
-
-    @property
     def effective_definition(self) -> StudyDefinition:
         """The definition with the data set that is really used."""
         return self.definition.on("digits" if self.dataset == "digits" else "mnist")
+
+
+@dataclass(frozen=True)
+class TrialIdentity:
+    """Which trial a result was measured for, by what no other trial has."""
+
+    database_id: str
+    study_uuid: str
+    fingerprint: str
+    """Of the study's definition."""
+    trial_id: int
+    number: int
+    trial_uuid: str
+    """Made when the trial was first begun; the same number in a restored database is another trial."""
+    attempt: int
+    """The how manieth time it was begun."""
+    params: dict[str, float]
+    """Its point as Optuna stores it: by parameter, the internal value."""
 
 
 @dataclass(frozen=True)

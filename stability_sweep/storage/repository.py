@@ -2,40 +2,47 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable, Iterator, Sequence
 
 from optuna.study import StudyDirection
-from sqlalchemy import String, case, cast, delete, func, literal, select, update
+from sqlalchemy import String, cast, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
-from sqlalchemy.orm import Session
 
-from stability_sweep import __version__
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StorageError, StudyError
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling.points import point_of
+from stability_sweep.storage.adoption import adopt
 from stability_sweep.storage.bulk import Columns, even_choice, read_columns, read_contents, read_trial_ids
-from stability_sweep.storage.database import CREATION, Database, storage_errors
+from stability_sweep.storage.database import CREATION, Database
 from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.identity import is_stored
+from stability_sweep.storage.outages import storage_errors
 from stability_sweep.storage.records import (
     Provenance,
     StoredResult,
     StoredStudy,
     StoredTrial,
     StudySummary,
+    TrialIdentity,
     result_row,
     stored_result,
 )
-from stability_sweep.storage.schema import (
-    AutopsyRow,
-    ClaimRow,
-    DefinitionRow,
-    ResultRow,
-    TelemetryRow,
-    WorkerRow,
+from stability_sweep.storage.schema import AutopsyRow, ClaimRow, DefinitionRow, ResultRow, TelemetryRow, WorkerRow
+from stability_sweep.storage.studies import (
+    STUDY_ATTRIBUTE,
+    UNFINISHED,
+    copied_studies,
+    definition_values,
+    find_study_row,
+    our_study_names,
+    stored_study,
+    study_mark,
+    unfinished_studies,
 )
-from stability_sweep.storage.tables import studies, trials
+from stability_sweep.storage.tables import studies, study_user_attributes, trials
 from stability_sweep.telemetry import Telemetry
 
 
@@ -51,30 +58,15 @@ class Repository:
         """The study of that name, or None.
 
         Raises:
-            StudyError: if Optuna has a study of that name which is none of ours.
+            StudyError: if Optuna has a study of that name which is none of ours, or a copy of one of ours.
         """
         with self.database.session() as session:
-            row = session.execute(
-                select(studies.c.study_id, DefinitionRow)
-                .outerjoin(
-                    DefinitionRow,
-                    (DefinitionRow.study_id == studies.c.study_id) & (DefinitionRow.study_name == name),
-                )
-                .where(studies.c.study_name == name)
-            ).first()
-            if row is None:
+            found = find_study_row(session, name)
+            if found is None:
                 return None
-            stored: DefinitionRow | None = row[1]
-            if stored is None:
-                raise StudyError(
-                    f"study {name!r} in {self.database} was not made by stability-sweep; choose another name"
-                )
-            return StoredStudy(
-                study_id=stored.study_id,
-                definition=StudyDefinition.from_json(stored.definition),
-                dataset=stored.dataset,
-                budget_trials=stored.budget_trials,
-            )
+            if found.definition is None:
+                raise StudyError(f"study {name!r} in {self.database} {found.why_not_ours(session)}")
+            return stored_study(name, found.definition)
 
     def get_study(self, name: str) -> StoredStudy:
         """The study of that name.
@@ -89,56 +81,83 @@ class Repository:
         return study
 
     def create_study(self, definition: StudyDefinition, dataset: str) -> StoredStudy:
-        """Create the study in Optuna and ours, or return the one that another process created first."""
-        with self.database.lock(CREATION):
+        """Create the study in Optuna and ours, or return the one that another process created first.
+
+        It gets its name in the transaction that makes it ours, so that a process that is killed takes no name.
+        """
+        with self.database.lock(CREATION) as lock:
             existing = self.find_study(definition.name)
             if existing is not None:
                 return existing
+            self.database.tidy()
+            storage = self.database.optuna_storage
             with self.database.session() as session:
-                self._delete_orphans(session)
+                left_over = unfinished_studies(session)
             with storage_errors(self.database.url):
-                study_id = self.database.optuna_storage.create_new_study([StudyDirection.MINIMIZE], definition.name)
+                for study_id in left_over:
+                    storage.delete_study(study_id)
+                study_id = storage.create_new_study([StudyDirection.MINIMIZE], f"{UNFINISHED}{uuid.uuid4()}")
             with self.database.session() as session:
-                session.add(
-                    DefinitionRow(
-                        study_id=study_id,
-                        study_name=definition.name,
-                        fingerprint=definition.fingerprint,
-                        definition=definition.to_json(),
-                        dataset=dataset,
-                        budget_trials=definition.budget.trials,
-                        program_version=__version__,
+                lock.renew(session)
+                session.execute(
+                    update(studies).where(studies.c.study_id == study_id).values(study_name=definition.name)
+                )
+                session.add(DefinitionRow(study_id=study_id, **definition_values(definition, dataset)))
+            study = self.get_study(definition.name)
+            self.mark_in_optuna(study)
+        return study
+
+    def replace_definition(self, study: StoredStudy, definition: StudyDefinition, dataset: str) -> StoredStudy | None:
+        """Give an empty study, no trial of which was begun, another definition; None if it is not empty.
+
+        It is another study from then on: workers that know the old one end.
+        """
+        with self.database.lock(CREATION), self.database.lock(f"budget-{study.study_id}"):
+            values = definition_values(definition, dataset)
+            has_trials = select(trials.c.trial_id).where(trials.c.study_id == study.study_id).exists()
+            with self.database.session() as session:
+                changed = session.execute(
+                    update(DefinitionRow)
+                    .where(DefinitionRow.study_id == study.study_id, ~has_trials)
+                    .where(DefinitionRow.study_uuid == study.study_uuid)
+                    .values(**values)
+                )
+                if not changed.rowcount:  # type: ignore[attr-defined]
+                    return None
+                session.execute(  # it marks the old study; a killed process must not leave it beside the new row
+                    delete(study_user_attributes).where(
+                        study_user_attributes.c.study_id == study.study_id,
+                        study_user_attributes.c.key == STUDY_ATTRIBUTE,
                     )
                 )
-        return self.get_study(definition.name)
+        replaced = self.get_study(study.name)
+        self.mark_in_optuna(replaced)
+        return replaced
 
-    @staticmethod
-    def _delete_orphans(session: Session) -> None:
-        """Forget what belongs to studies that Optuna has deleted: SQLite gives their ids away again."""
-        named = (
-            select(literal(1))
-            .where(
-                studies.c.study_id == DefinitionRow.study_id,
-                studies.c.study_name == DefinitionRow.study_name,
-            )
-            .exists()
-        )
-        session.execute(delete(DefinitionRow).where(~named))
-        session.execute(delete(WorkerRow).where(WorkerRow.study_id.not_in(select(studies.c.study_id))))
-        for table_of_trials in (ResultRow, TelemetryRow, AutopsyRow, ClaimRow):
-            session.execute(delete(table_of_trials).where(table_of_trials.trial_id.not_in(select(trials.c.trial_id))))
+    def mark_in_optuna(self, study: StoredStudy) -> None:
+        """Note in Optuna's own data whose study it is, so that a copy by another program can be told for what it is."""
+        with storage_errors(self.database.url):
+            self.database.optuna_storage.set_study_user_attr(study.study_id, STUDY_ATTRIBUTE, study_mark(study))
 
     def study_names(self) -> list[str]:
-        """Our studies, oldest first."""
+        """Our studies, as Optuna calls them, oldest first."""
         with self.database.session() as session:
-            return list(
-                session.scalars(
-                    select(DefinitionRow.study_name)
-                    .join(studies, studies.c.study_id == DefinitionRow.study_id)
-                    .where(studies.c.study_name == DefinitionRow.study_name)
-                    .order_by(DefinitionRow.study_id)
-                )
-            )
+            return our_study_names(session)
+
+    def foreign_copies(self) -> dict[str, str]:
+        """Copies of our studies that another program made, by name, with what is to be said about each."""
+        with self.database.session() as session:
+            return {
+                found.name: f"study {found.name!r} {found.why_not_ours(session)}" for found in copied_studies(session)
+            }
+
+    def adopt(self, name: str) -> StoredStudy:
+        """Make a study of ours out of a copy of one that another program made (`adoption`).
+
+        Raises:
+            StudyError: if it is none.
+        """
+        return adopt(self.database, name)
 
     def revise(self, study: StoredStudy, definition: StudyDefinition) -> StoredStudy:
         """Store what may change about an existing study: its description, claims, precision and time-out.
@@ -150,7 +169,7 @@ class Repository:
         with self.database.session() as session:
             session.execute(
                 update(DefinitionRow)
-                .where(DefinitionRow.study_id == study.study_id)
+                .where(DefinitionRow.study_id == study.study_id, DefinitionRow.study_uuid == study.study_uuid)
                 .values(definition=definition.to_json())
             )
         return self.get_study(study.name)
@@ -161,7 +180,9 @@ class Repository:
         """Let the study have `trials` trials in all; trials that exist are never taken away."""
         with self.database.session() as session:
             session.execute(
-                update(DefinitionRow).where(DefinitionRow.study_id == study.study_id).values(budget_trials=trials)
+                update(DefinitionRow)
+                .where(DefinitionRow.study_id == study.study_id, DefinitionRow.study_uuid == study.study_uuid)
+                .values(budget_trials=trials)
             )
         return self.get_study(study.name)
 
@@ -177,23 +198,44 @@ class Repository:
         *,
         telemetry: bytes | None = None,
         autopsy: bytes | None = None,
+        identity: TrialIdentity | None = None,
     ) -> None:
         """Store a trial's result, before Optuna is told: whoever finds it later can tell Optuna the same.
 
         Telemetry and autopsy (their stored forms) go with it, in one transaction. A trial has one result: if it has
         one already (it was delivered twice, or a worker that was taken for dead finished it), nothing changes.
+
+        Args:
+            study: the trial's study.
+            trial_id: Optuna's id of the trial.
+            number: its number in the study.
+            result: what came of it.
+            provenance: where it was computed.
+            telemetry: `Telemetry.to_bytes`.
+            autopsy: `Autopsy.to_bytes`.
+            identity: which trial it was measured for, to be compared with the one that is there.
+
+        Raises:
+            ForeignResultError: if the result does not belong to the trial that is there now; nothing is changed.
         """
-        try:
-            with self.database.session() as session:
-                session.add(result_row(study.study_id, trial_id, number, result, provenance))
-                session.flush()
-                if telemetry is not None:
-                    session.merge(TelemetryRow(trial_id=trial_id, content=telemetry))
-                if autopsy is not None:
-                    session.merge(AutopsyRow(trial_id=trial_id, content=autopsy))
-        except StorageError as error:
-            if not isinstance(error.__cause__, IntegrityError):
-                raise
+        last = False
+        while True:
+            try:
+                with self.database.session() as session:
+                    if is_stored(session, study, trial_id, number, result, identity):
+                        return
+                    session.add(result_row(study.study_id, trial_id, number, result, provenance))
+                    session.flush()
+                    if telemetry is not None:
+                        session.merge(TelemetryRow(trial_id=trial_id, content=telemetry))
+                    if autopsy is not None:
+                        session.merge(AutopsyRow(trial_id=trial_id, content=autopsy))
+                return
+            except StorageError as error:
+                # Stored or deleted by another process in this very moment: the second look says which.
+                if last or not isinstance(error.__cause__, IntegrityError):
+                    raise
+                last = True
 
     def save_telemetry(self, trial_id: int, telemetry: Telemetry) -> None:
         """Keep what an interrupted trial has measured; its next run replaces it."""
@@ -236,7 +278,7 @@ class Repository:
         """
         statement = (
             select(ResultRow, TelemetryRow.content)
-            .join(trials, trials.c.trial_id == ResultRow.trial_id)
+            .join(trials, (trials.c.trial_id == ResultRow.trial_id) & (trials.c.study_id == ResultRow.study_id))
             .join(TelemetryRow, TelemetryRow.trial_id == ResultRow.trial_id)
             .where(trials.c.study_id == study.study_id)
             .order_by(ResultRow.number)
@@ -300,7 +342,7 @@ class Repository:
                 raise StudyError(f"study {study.name!r} has no trial {number}; its trials: {known}") from None
         with self.database.session() as session:
             row = session.get(ResultRow, trial._trial_id)
-            result = None if row is None else stored_result(row)
+            result = None if row is None or row.study_id != study.study_id else stored_result(row)
             worker = session.execute(
                 select(WorkerRow.host, WorkerRow.process_id)
                 .join(ClaimRow, ClaimRow.worker_id == WorkerRow.worker_id)
@@ -320,34 +362,31 @@ class Repository:
         with self.database.session() as session:
             rows = session.scalars(
                 select(ResultRow)
-                .join(trials, trials.c.trial_id == ResultRow.trial_id)
+                .join(trials, (trials.c.trial_id == ResultRow.trial_id) & (trials.c.study_id == ResultRow.study_id))
                 .where(trials.c.study_id == study.study_id, ResultRow.number > after_number)
                 .order_by(ResultRow.number)
             )
             return [stored_result(row) for row in rows]
 
     def summary(self, study: StoredStudy) -> StudySummary:
-        """How far the study is."""
+        """How far the study is. Trials are counted by one statement, so that each is counted once."""
         state = cast(trials.c.state, String(20))
+        has_result = (ResultRow.trial_id == trials.c.trial_id) & (ResultRow.study_id == trials.c.study_id)
+        what = func.coalesce(ResultRow.outcome, state)
         with self.database.session() as session:
-            states = session.execute(
-                select(
-                    func.coalesce(func.sum(case((state == "RUNNING", 1), else_=0)), 0),
-                    func.coalesce(func.sum(case((state == "WAITING", 1), else_=0)), 0),
-                ).where(trials.c.study_id == study.study_id)
-            ).one()
-            counts = session.execute(
-                select(ResultRow.outcome, func.count())
-                .join(trials, trials.c.trial_id == ResultRow.trial_id)
+            rows = session.execute(
+                select(what, func.count())
+                .select_from(trials.outerjoin(ResultRow, has_result))
                 .where(trials.c.study_id == study.study_id)
-                .group_by(ResultRow.outcome)
+                .group_by(what)
             ).all()
-        by_outcome = {outcome: int(count) for outcome, count in counts}
+        counts = {str(name): int(count) for name, count in rows}
+        fleet = Fleet(self.database, study)
         return StudySummary(
             study=study.name,
             budget=study.budget_trials,
-            outcomes={outcome.value: by_outcome.get(outcome.value, 0) for outcome in Outcome},
-            running=int(states[0]),
-            waiting=int(states[1]),
-            workers=Fleet(self.database, study).workers(),
+            outcomes={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
+            running=counts.get("RUNNING", 0),
+            waiting=counts.get("WAITING", 0),
+            workers=fleet.workers(),
         )

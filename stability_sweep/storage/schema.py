@@ -21,6 +21,16 @@ class Base(DeclarativeBase):
     """Base of our tables."""
 
 
+class DatabaseRow(Base):
+    """One row: which database this is. A path or a URL may name another one tomorrow."""
+
+    __tablename__ = "stability_database"
+
+    row: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    """Always 1."""
+    database_id: Mapped[str] = mapped_column(String(36))
+
+
 class DefinitionRow(Base):
     """One row per study: what it is, and how much of it is to be run."""
 
@@ -28,8 +38,10 @@ class DefinitionRow(Base):
 
     study_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
     """Optuna's id of the study."""
+    study_uuid: Mapped[str] = mapped_column(String(36), server_default="")
+    """Which study it is, whatever it is called and whatever number it has: both are given away again."""
     study_name: Mapped[str] = mapped_column(String(100))
-    """The name too: SQLite gives the id of a deleted study to the next one."""
+    """What it was called when it was made."""
     fingerprint: Mapped[str] = mapped_column(String(64))
     definition: Mapped[str] = mapped_column(Text)
     """Canonical JSON."""
@@ -97,7 +109,7 @@ class WorkerRow(Base):
     process_id: Mapped[int] = mapped_column(Integer)
     device: Mapped[str] = mapped_column(String(20))
     trial_id: Mapped[int | None] = mapped_column(Integer)
-    """What it runs."""
+    """Not used any more: what a worker runs stands in `ClaimRow`."""
     grace_seconds: Mapped[float] = mapped_column(Double)
     """It counts as dead when it was not seen for so long."""
     started_at: Mapped[float] = mapped_column(Double)
@@ -107,12 +119,31 @@ class WorkerRow(Base):
     """When it said goodbye; None for one that lives or was killed."""
 
 
+class LockRow(Base):
+    """Who alone may do something, and until when."""
+
+    __tablename__ = "stability_locks"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    holder: Mapped[str] = mapped_column(String(255))
+    """Host and process, for people."""
+    token: Mapped[str] = mapped_column(String(36))
+    """Of this one time that the lock was taken."""
+    taken_at: Mapped[float] = mapped_column(Double)
+    """On the database's clock, as is the other."""
+    expires_at: Mapped[float] = mapped_column(Double)
+    """From then on anybody may take it; 0 for a lock that was given up."""
+
+
 class ClaimRow(Base):
     """Who runs a trial, and how often it was begun."""
 
     __tablename__ = "stability_claims"
 
     trial_id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=False)
+    trial_uuid: Mapped[str] = mapped_column(String(36), server_default="")
+    """Which trial it is: in a database that was restored another one may get the same number. Empty: an older
+    version of the program made it."""
     worker_id: Mapped[str | None] = mapped_column(String(36))
     """None for a trial that was given back."""
     attempts: Mapped[int] = mapped_column(Integer)

@@ -38,18 +38,33 @@ def parse_url(text: str) -> URL:
     dialect = url.drivername.partition("+")[0]
     if dialect not in _DRIVERS:
         raise StorageError(f"unknown database {url.drivername!r} in {mask(text)}; expected for example {_EXAMPLES}")
-    if dialect == "sqlite" and url.database in (None, "", ":memory:"):
-        raise StorageError(f"{mask(text)}: a study needs a SQLite file, for example sqlite:///study.db")
-    if dialect != "sqlite" and not url.database:
+    if dialect == "sqlite":
+        return _with_whole_path(url, text)
+    if not url.database:
         raise StorageError(f"{mask(text)} names no database; expected for example {_EXAMPLES}")
     if "+" not in url.drivername:
         url = url.set(drivername=_DRIVERS[dialect])
     return url
 
 
+def _with_whole_path(url: URL, text: str) -> URL:
+    """A SQLite URL that names the same file from every working folder."""
+    if url.database in (None, "", ":memory:") or str(url.database).startswith("file:"):
+        raise StorageError(f"{mask(text)}: a study needs a SQLite file by its path, for example sqlite:///study.db")
+    return url.set(database=str(Path(str(url.database)).resolve()))
+
+
 def sqlite_path(url: URL) -> Path | None:
     """The file of a SQLite URL; None for a server."""
     return Path(url.database) if url.get_backend_name() == "sqlite" and url.database else None
+
+
+def display(url: URL) -> str:
+    """The URL as messages and reports may show it: without a password; a file below the working folder is short."""
+    path = sqlite_path(url)
+    if path is not None and path.is_relative_to(Path.cwd()):
+        url = url.set(database=str(path.relative_to(Path.cwd())))
+    return mask(url.render_as_string(hide_password=True))
 
 
 def mask(text: str) -> str:

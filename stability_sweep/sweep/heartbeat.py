@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 import time
+from collections.abc import Callable
 from types import TracebackType
 
-from stability_sweep.environment import HEARTBEAT_VARIABLE
+from stability_sweep.environment import HEARTBEAT_VARIABLE, seconds_from
 from stability_sweep.errors import StorageError
-from stability_sweep.storage.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
@@ -21,22 +20,19 @@ GRACE_BEATS = 3
 
 def heartbeat_seconds() -> float:
     """Time between two heartbeats: 10 s, or what the environment says."""
-    return float(os.environ.get(HEARTBEAT_VARIABLE, HEARTBEAT_SECONDS))
+    return seconds_from(HEARTBEAT_VARIABLE, HEARTBEAT_SECONDS)
 
 
 class Heartbeat:
     """Beats while it is entered."""
 
-    def __init__(self, fleet: Fleet, worker_id: str, interval_seconds: float) -> None:
-        self._fleet = fleet
-        self._worker_id = worker_id
+    def __init__(self, beat: Callable[[], None], interval_seconds: float) -> None:
+        self._beat = beat
         self._interval_seconds = interval_seconds
         self._grace_seconds = GRACE_BEATS * interval_seconds
         self._steady_since: float | None = time.monotonic()
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
-        self.trial_id: int | None = None
-        """What the worker runs; told with the next beat."""
 
     @property
     def is_steady(self) -> bool:
@@ -58,9 +54,14 @@ class Heartbeat:
         self._thread.join(timeout=self._interval_seconds)
 
     def _run(self) -> None:
+        last = time.monotonic()
         while not self._end.wait(self._interval_seconds):
+            now = time.monotonic()
+            if now - last > self._grace_seconds:
+                self._steady_since = None  # this process itself stood still: the others may look dead to it alone
+            last = now
             try:
-                self._fleet.beat(self._worker_id, self.trial_id)
+                self._beat()
             except StorageError as error:  # the worker goes on; others may take its trial if this lasts
                 self._steady_since = None
                 logger.debug("no heartbeat: %s", error)

@@ -12,9 +12,30 @@ from optuna.trial import TrialState
 
 from stability_sweep.outcome import Outcome, Signal, TrialResult
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
+from stability_sweep.storage import Provenance
+from stability_sweep.storage.adoption import RESULT_ATTRIBUTE, ResultNote
 
 
-def tell(study: optuna.Study, trial: optuna.Trial | int, result: TrialResult) -> None:
+class VanishedTrialError(Exception):
+    """A trial that Optuna no longer knows: it was deleted, or an older database was restored."""
+
+
+@contextmanager
+def vanished() -> Iterator[None]:
+    """Tell Optuna's KeyError for what it is.
+
+    Raises:
+        VanishedTrialError: where Optuna raises a KeyError.
+    """
+    try:
+        yield
+    except KeyError as error:
+        raise VanishedTrialError(str(error)) from error
+
+
+def tell(
+    study: optuna.Study, trial: optuna.Trial | int, result: TrialResult, provenance: Provenance | None = None
+) -> None:
     """Finish the Optuna trial.
 
     Stable, stalled and exploded trials are COMPLETE with their validation loss; a diverged one is PRUNED after a last
@@ -25,6 +46,10 @@ def tell(study: optuna.Study, trial: optuna.Trial | int, result: TrialResult) ->
         study: the trial's study.
         trial: the trial; or its id, if it may have been told before: then a finished one is left as it is.
         result: what came of it.
+        provenance: where it was computed: noted in the trial's attributes with the result, for other programs.
+
+    Raises:
+        KeyError: if Optuna does not know the trial.
     """
     if isinstance(trial, int):
         if study._storage.get_trial(trial).state.is_finished():
@@ -32,6 +57,9 @@ def tell(study: optuna.Study, trial: optuna.Trial | int, result: TrialResult) ->
         trial = optuna.Trial(study, trial)
     # Not `study.tell`, which reads the whole trial again: here its state is known.
     finish = study._storage.set_trial_state_values
+    if provenance is not None:
+        note = ResultNote(result=result, provenance=provenance)
+        study._storage.set_trial_user_attr(trial._trial_id, RESULT_ATTRIBUTE, note.as_attribute())
     if result.outcome is Outcome.FAILED:
         finish(trial._trial_id, TrialState.FAIL)
         return

@@ -10,7 +10,7 @@ from typing import TypeVar
 from sqlalchemy import URL
 
 from stability_sweep.errors import OutageError
-from stability_sweep.storage.database import storage_errors
+from stability_sweep.storage.outages import storage_errors
 from stability_sweep.sweep.stopping import StopRequest
 
 logger = logging.getLogger(__name__)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 
 from stability_sweep.data import available_dataset
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StudyError
 from stability_sweep.storage import Repository, StoredStudy
+
+logger = logging.getLogger(__name__)
 
 
 def prepare_study(
@@ -26,28 +29,60 @@ def prepare_study(
         data_dir: folder with MNIST, for a new study.
 
     Raises:
-        StudyError: if the study exists with another definition; the message shows every difference.
+        StudyError: if the study exists with another definition and has trials; the message shows every difference.
         DataError: if a new study's data set is not to be had.
     """
     study = repository.find_study(definition.name)
     if study is None:
-        dataset = available_dataset(definition.data, data_dir)
-        definition.on(dataset)  # refuses a data set that is too small, before anything is stored
-        study = repository.create_study(definition, dataset)
-    if study.definition.fingerprint != definition.fingerprint:
-        differences = "\n".join(f"  {line}" for line in study.definition.differences(definition))
-        raise StudyError(
-            f"study {definition.name!r} exists in {repository.database} with another definition; give this one "
-            f"another name, or another --storage. Stored -> given:\n{differences}"
-        )
+        _check_grid_budget(definition, trials)
+        study = repository.create_study(definition, _dataset(definition, data_dir))
+    if _differs(study, definition):
+        _check_grid_budget(definition, trials)
+        study = _replaced(repository, study, definition, data_dir)
     if study.definition != definition:
         study = repository.revise(study, definition)
-    budget = trials if trials is not None else max(study.budget_trials, definition.budget.trials)
+    repository.mark_in_optuna(study)
+    if trials is not None:
+        budget = trials
+    else:
+        budget = max(study.budget_trials, definition.budget.trials)
+        if budget > definition.budget.trials:
+            logger.warning(
+                "study %r keeps its budget of %d trials, which is larger than the %d of this definition; to lower it, "
+                "give --trials %d", study.name, budget, definition.budget.trials, definition.budget.trials,
+            )  # fmt: skip
     _check_grid_budget(definition, budget)
     return study if budget == study.budget_trials else repository.set_budget(study, budget)
 
 
-def _check_grid_budget(definition: StudyDefinition, budget: int) -> None:
+def _dataset(definition: StudyDefinition, data_dir: Path | None) -> str:
+    """The data set that a new study will use; what cannot be used is refused before anything is stored."""
+    dataset = available_dataset(definition.data, data_dir)
+    definition.on(dataset)
+    return dataset
+
+
+def _differs(study: StoredStudy, definition: StudyDefinition) -> bool:
+    """Whether the definition is another study's; a study that was renamed in its database may bear either name."""
+    return study.definition.named(definition.name).fingerprint != definition.fingerprint
+
+
+def _replaced(
+    repository: Repository, study: StoredStudy, definition: StudyDefinition, data_dir: Path | None
+) -> StoredStudy:
+    """The study with another definition, which only one without any trial can get."""
+    replaced = repository.replace_definition(study, definition, _dataset(definition, data_dir))
+    if replaced is not None:
+        logger.warning("study %r had no trial yet: it takes this definition instead of its old one", study.name)
+        return replaced
+    differences = "\n".join(f"  {line}" for line in study.definition.differences(definition))
+    raise StudyError(
+        f"study {definition.name!r} exists in {repository.database} with another definition; give this one "
+        f"another name, or another --storage. Stored -> given:\n{differences}"
+    )
+
+
+def _check_grid_budget(definition: StudyDefinition, budget: int | None) -> None:
     size = definition.grid_trials
-    if definition.sampler.name == "grid" and budget > size:
+    if budget is not None and definition.sampler.name == "grid" and budget > size:
         raise StudyError(f"study {definition.name!r} is a grid of {size} trials; a budget of {budget} is too large")

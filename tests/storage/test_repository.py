@@ -186,7 +186,7 @@ def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> 
     save(anywhere, study, make_result())
     running = ask(anywhere, study)
     fleet = Fleet(anywhere.database, study)
-    fleet.claim(running._trial_id, fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30))
+    fleet.hold(running._trial_id, fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30))
     assert anywhere.trial(study, 0).finished().result == make_result()
     with pytest.raises(StudyError, match="trial 1 has no outcome yet: it is running on host:17"):
         anywhere.trial(study, 1).finished()
@@ -197,10 +197,11 @@ def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> 
 def test_saving_a_result_twice_keeps_one_row(anywhere: Repository) -> None:
     study = anywhere.create_study(make_definition(), "digits")
     trial = ask(anywhere, study)
-    for seed in (1, 2):
-        anywhere.save_result(study, trial._trial_id, trial.number, make_result(seed=seed), PROVENANCE)
+    for final_loss in (30.0, 31.0):
+        result = make_result(final_loss=final_loss)
+        anywhere.save_result(study, trial._trial_id, trial.number, result, PROVENANCE)
     (stored,) = anywhere.results(study)
-    assert stored.result.seed == 1
+    assert stored.result.final_loss == 30.0
 
 
 def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
@@ -215,8 +216,8 @@ def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
     running = loaded.ask()
     fleet = Fleet(anywhere.database, study)
     worker = fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30)
-    fleet.claim(running._trial_id, worker)
-    fleet.beat(worker, running._trial_id)
+    fleet.hold(running._trial_id, worker)
+    fleet.beat(worker)
     loaded.enqueue_trial({})
     summary = anywhere.summary(study)
     assert summary.outcomes == {"stable": 2, "stalled": 0, "exploded": 0, "diverged": 1, "failed": 0}

@@ -1,7 +1,8 @@
 """Study definitions and trial results."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from stability_sweep.storage.migrations import steps
 
 revision = "0001"
 down_revision = None
@@ -9,7 +10,7 @@ down_revision = None
 
 def upgrade() -> None:
     """Create both tables; deleting a study or a trial in Optuna deletes our rows of it."""
-    op.create_table(
+    steps.create_table(
         "stability_definitions",
         sa.Column(
             "study_id",
@@ -28,7 +29,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime, nullable=False, server_default=sa.func.now()),
     )
     losses = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss")
-    op.create_table(
+    steps.create_table(
         "stability_results",
         sa.Column(
             "trial_id",

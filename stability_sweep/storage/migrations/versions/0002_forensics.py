@@ -1,8 +1,9 @@
 """Telemetry and autopsies; origin, cause, spikes and processor of a result."""
 
 import sqlalchemy as sa
-from alembic import op
 from sqlalchemy.dialects.mysql import MEDIUMBLOB
+
+from stability_sweep.storage.migrations import steps
 
 revision = "0002"
 down_revision = "0001"
@@ -18,9 +19,9 @@ def upgrade() -> None:
         ("spike_height_kind", sa.String(8)),
         ("cpu", sa.String(120)),
     ):
-        op.add_column("stability_results", sa.Column(name, kind))
+        steps.add_column("stability_results", sa.Column(name, kind))
     for name in ("stability_telemetry", "stability_autopsies"):
-        op.create_table(
+        steps.create_table(
             name,
             sa.Column(
                 "trial_id",

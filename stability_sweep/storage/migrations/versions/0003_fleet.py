@@ -1,7 +1,8 @@
 """Workers and claims; the budget is counted from the trials instead of from grants."""
 
 import sqlalchemy as sa
-from alembic import op
+
+from stability_sweep.storage.migrations import steps
 
 revision = "0003"
 down_revision = "0002"
@@ -9,7 +10,7 @@ down_revision = "0002"
 
 def upgrade() -> None:
     """Trials that run while this happens have no claim: they are taken over when nobody claims them."""
-    op.create_table(
+    steps.create_table(
         "stability_workers",
         sa.Column("worker_id", sa.String(36), primary_key=True),
         sa.Column(
@@ -24,7 +25,7 @@ def upgrade() -> None:
         sa.Column("last_seen", sa.Double, nullable=False),
         sa.Column("ended_at", sa.Double),
     )
-    op.create_table(
+    steps.create_table(
         "stability_claims",
         sa.Column(
             "trial_id",
@@ -36,4 +37,4 @@ def upgrade() -> None:
         sa.Column("worker_id", sa.String(36)),
         sa.Column("attempts", sa.Integer, nullable=False),
     )
-    op.drop_column("stability_definitions", "granted_trials")
+    steps.drop_column("stability_definitions", "granted_trials")

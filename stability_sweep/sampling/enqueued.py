@@ -1,0 +1,53 @@
+"""Trials that somebody asked for by Optuna's own `enqueue_trial`, wholly or in part."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+from stability_sweep.definition import StudyDefinition
+from stability_sweep.sampling.plan import planned_params
+from stability_sweep.sampling.points import distributions
+from stability_sweep.search_space import OFF, Range
+
+FIXED_PARAMS = "fixed_params"
+"""Optuna's system attribute of an enqueued trial: the parameters that it was asked for with."""
+
+
+class EnqueuedPointError(ValueError):
+    """An enqueued trial asks for what the study does not search."""
+
+
+def completed_params(definition: StudyDefinition, number: int, asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Optuna's parameters of an enqueued trial: what was asked for, and the plan of its number for the rest.
+
+    "off" and infinity mean "off" here as everywhere. Where there is no plan, the sampler chooses the rest.
+
+    Raises:
+        EnqueuedPointError: if a dimension or a value is not one of the study's.
+    """
+    space = distributions(definition)
+    fixed = dict(planned_params(definition, number) or {}) if len(asked) < len(space) else {}
+    for name, value in asked.items():
+        if name not in space:
+            raise EnqueuedPointError(f"it was enqueued with {name!r}, but this study searches {', '.join(space)}")
+        fixed[name] = _stored(definition, name, value)
+        try:
+            contained = space[name]._contains(space[name].to_internal_repr(fixed[name]))
+        except (ValueError, TypeError):
+            contained = False
+        if not contained:
+            raise EnqueuedPointError(f"it was enqueued with {name} = {value!r}, which this study does not search")
+    return fixed
+
+
+def _stored(definition: StudyDefinition, name: str, value: Any) -> Any:
+    """The parameter for a value: "off" is a position on a range's axis, and a listed text otherwise."""
+    dimension = definition.search_space[name]
+    is_off = value == OFF or (isinstance(value, float) and math.isinf(value) and value > 0)
+    if not is_off:
+        return value
+    if isinstance(dimension, Range) and dimension.off_share and definition.sampler.name != "grid":
+        return dimension.upper_end
+    return OFF
