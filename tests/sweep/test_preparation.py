@@ -5,9 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from stability_sweep.data import mnist
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.errors import DataError, StudyError
 from stability_sweep.storage import Repository
 from stability_sweep.sweep import prepare_study
@@ -82,13 +80,9 @@ def test_what_is_refused_takes_no_name(
     definition: StudyDefinition,
     trials: int | None,
     tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(mnist, "MIRRORS", ("http://127.0.0.1:1/",))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.delenv(DATA_VARIABLE, raising=False)
     with pytest.raises((StudyError, DataError)):
-        prepare_study(repository, definition, trials=trials)
+        prepare_study(repository, definition, trials=trials, data_dir=tmp_path / "no-mnist-here")
     assert repository.study_names() == []
     assert repository.database.optuna_storage.get_all_studies() == []
 
