@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import optuna
 import pytest
 import torch
@@ -20,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from stability_sweep.data import mnist
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.environment import DATA_VARIABLE
+from stability_sweep.environment import DATA_VARIABLE, SPOOL_VARIABLE
 from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.sweep.objective import tell
@@ -33,9 +34,17 @@ SERVERS = {
 }
 ROOT = Path(__file__).parent.parent
 
-optuna.logging.set_verbosity(optuna.logging.WARNING)
-# Two torch threads on a busy machine wait for each other: tests would take many times longer than on one.
-torch.set_num_threads(1)
+
+def pytest_configure() -> None:
+    """Not at import: the processes of `tests/processes.py` import this too, and are to be as a user's are."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    # Two torch threads on a busy machine wait for each other: tests would take many times longer than on one.
+    torch.set_num_threads(1)
+    # How long an example takes is the machine's affair.
+    hypothesis.settings.register_profile(
+        "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("any machine")
 
 
 def unavailable(reason: str) -> None:
@@ -49,6 +58,14 @@ def unavailable(reason: str) -> None:
 def fixed_torch_seed() -> None:
     """pytest-randomly seeds Python and NumPy, not torch: without this, weights would differ from run to run."""
     torch.manual_seed(0)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_spool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a worker of a test keeps for later goes into no user's folder, and what lies there comes into no test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(SPOOL_VARIABLE, str(tmp_path_factory.mktemp("spool")))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.mark.slow
@@ -23,7 +24,7 @@ def test_a_bare_install_runs_a_tiny_study(tmp_path: Path, definition_file: Path)
     venv = tmp_path / "venv"
     subprocess.run([sys.executable, "-m", "venv", str(venv)], check=True)
     pip = [str(venv / "bin" / "python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-    subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(source)], check=True, timeout=900)
+    subprocess.run([*pip, "--constraint", str(ROOT / "constraints.txt"), str(source)], check=True, timeout=HANG_SECONDS)
     program = str(venv / "bin" / "stability-sweep")
     environment = {name: value for name, value in os.environ.items() if not name.startswith("STABILITY_SWEEP_")}
 
@@ -34,7 +35,7 @@ def test_a_bare_install_runs_a_tiny_study(tmp_path: Path, definition_file: Path)
             env=environment,
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG_SECONDS,
             check=False,
         )
         assert done.returncode == 0, done.stderr

@@ -10,13 +10,17 @@ from pathlib import Path
 
 import pytest
 
+from tests.processes import run_program
+from tests.waiting import HANG_SECONDS
+
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def clean_environment(folder: Path) -> dict[str, str]:
-    """The environment without our own variables, and with a cache of its own."""
+    """The environment without our own variables, and with a cache and a state of its own."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("STABILITY_SWEEP_")}
-    return {**kept, "XDG_CACHE_HOME": str(folder / "cache"), "COLUMNS": "120"}
+    own = {"XDG_CACHE_HOME": str(folder / "cache"), "XDG_STATE_HOME": str(folder / "state"), "COLUMNS": "120"}
+    return {**kept, **own}
 
 
 @pytest.fixture
@@ -30,19 +34,33 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
     """Run the program in a temporary folder and return what it printed."""
 
     def run(*arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
+        return ended_with(code, run_program(arguments, tmp_path, {**environment, **variables}))
+
+    return run
+
+
+@pytest.fixture
+def cold_cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
+    """As `cli`, but from a shell's point of view: every start imports everything anew, which takes seconds."""
+
+    def run(*arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         done = subprocess.run(
             [sys.executable, "-m", "stability_sweep", *arguments],
             cwd=tmp_path,
             env={**environment, **variables},
             capture_output=True,
             text=True,
-            timeout=300,
+            timeout=HANG_SECONDS,
             check=False,
         )
-        assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}"
-        return done
+        return ended_with(code, done)
 
     return run
+
+
+def ended_with(code: int, done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
+    assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}"
+    return done
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:

@@ -8,7 +8,6 @@ import re
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -16,6 +15,7 @@ import pytest
 from stability_sweep.storage import Database, Repository
 from tests.cli.conftest import Cli, error_line
 from tests.conftest import build_study, diverges_above, make_definition
+from tests.waiting import output_of, wait_until
 
 
 @pytest.fixture
@@ -94,12 +94,11 @@ def test_watching_goes_on_until_it_is_interrupted(studies: Path, environment: di
         [sys.executable, "-m", "stability_sweep", "report", "waiting", "--watch", *STORAGE],
         cwd=studies, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
-    path, deadline = studies / "reports" / "waiting.html", time.monotonic() + 60
-    while not path.exists() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    path = studies / "reports" / "waiting.html"
+    wait_until(path.exists, "the report")
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    output, errors = process.communicate(timeout=30)
+    output, errors = output_of(process)
     assert process.returncode == 0, errors
     assert output.splitlines()[-1] == "Report: reports/waiting.html"
     assert 'http-equiv="refresh" content="60"' in path.read_text(encoding="utf-8")

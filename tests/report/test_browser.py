@@ -14,6 +14,7 @@ from stability_sweep.report import analyse_study, write_comparison, write_study_
 from stability_sweep.storage import Database, Repository
 from stability_sweep.telemetry import SIGNALS, Telemetry
 from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -72,7 +73,7 @@ def opened(browser: Browser, path: Path, complaints: list[str], **options: Any) 
     page.on("pageerror", lambda error: complaints.append(str(error)))
     page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url))
     page.goto(path.as_uri())
-    page.wait_for_selector("html[data-ready=yes]", timeout=60_000)
+    page.wait_for_selector("html[data-ready=yes]", timeout=1000 * HANG_SECONDS)
     return page
 
 

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import resource
 import signal
 import time
 from collections import Counter
-from collections.abc import Callable
-from multiprocessing.context import ForkServerContext, ForkServerProcess
+from multiprocessing.context import ForkServerProcess
 from typing import Any
 
 import optuna
@@ -24,16 +22,20 @@ from stability_sweep.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.schema import ClaimRow
 from tests.conftest import make_definition
+from tests.processes import context as context
+from tests.waiting import HANG_SECONDS, wait_for_end
+from tests.waiting import wait_until as wait_until
 
-HEARTBEAT_SECONDS = 0.5
+HEARTBEAT_SECONDS = 1.0
 GRACE_SECONDS = 3 * HEARTBEAT_SECONDS
+"""So short that the drills need not wait long for a death to be noticed. On a busy machine it makes a living worker
+look dead now and then: a drill that counts attempts takes a longer heartbeat, or counts only what must be so."""
 
+COUNTING_HEARTBEAT_SECONDS = 5.0
+"""For drills that count attempts and have workers that die: a living one would have to be silent for 15 s."""
 
-def context() -> ForkServerContext:
-    """Where the processes come from."""
-    found = multiprocessing.get_context("forkserver")
-    found.set_forkserver_preload(["tests.sweep.faults", "stability_sweep.sweep", "stability_sweep.training"])
-    return found
+UNHURRIED_HEARTBEAT_SECONDS = 60.0
+"""With this one no living worker ever looks dead, and no dead one is noticed within a test."""
 
 
 def drill_definition(trials: int, **overrides: Any) -> StudyDefinition:
@@ -125,26 +127,14 @@ class Crew:
         self.start(1)
         return True
 
-    def wait(self, seconds: float) -> None:
-        """Until all have ended."""
-        deadline = time.monotonic() + seconds
-        for process in self.processes:
-            process.join(max(0.0, deadline - time.monotonic()))
-            assert not process.is_alive(), "a worker still runs"
+    def wait(self, seconds: float = HANG_SECONDS) -> None:
+        """Until all have ended; a test that would never end gives up after so long."""
+        wait_for_end(*self.processes, seconds=seconds)
 
     def end(self) -> None:
         for process in self.processes:
             process.kill()
             process.join()
-
-
-def wait_until(condition: Callable[[], bool], seconds: float) -> float:
-    """Wait, and return how long it took."""
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < seconds, "it never happened"
-        time.sleep(0.05)
-    return time.monotonic() - started
 
 
 def check_nothing_lost_and_nothing_twice(repository: Repository, budget: int) -> Counter[int]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -42,7 +41,7 @@ def test_a_killed_dask_worker_loses_no_trial(cluster: Any, repository: Repositor
     done = threading.Event()
 
     def kill_one() -> None:
-        wait_until(lambda: repository.summary(study).finished >= 4, 60)
+        wait_until(lambda: repository.summary(study).finished >= 4, "four outcomes")
         os.kill(cluster.workers[0].pid, signal.SIGKILL)
         done.set()
 
@@ -63,7 +62,7 @@ def test_a_stop_ends_the_workers_of_the_cluster(cluster: Any, repository: Reposi
     stop = StopRequest()
 
     def ask() -> None:
-        wait_until(lambda: repository.summary(study).finished >= 2, 60)
+        wait_until(lambda: repository.summary(study).finished >= 2, "two outcomes")
         stop.interrupted = True
 
     asker = threading.Thread(target=ask)
@@ -94,7 +93,5 @@ def test_a_worker_that_cannot_start_is_told_without_the_password(
 def test_a_scheduler_that_does_not_answer_is_told(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stability_sweep.sweep.dask_launcher.CONNECT_TIMEOUT_SECONDS", 1)
     study = repository.create_study(drill_definition(2), "digits")
-    started = time.monotonic()
     with pytest.raises(WorkerError, match=r"--scheduler tcp://127\.0\.0\.1:1: no dask scheduler answers there"):
         launch_on_dask("tcp://127.0.0.1:1", repository, study, StopRequest(), SilentObserver())
-    assert time.monotonic() - started < 20

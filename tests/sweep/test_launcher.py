@@ -12,7 +12,7 @@ from stability_sweep.storage import Repository
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
 from tests.conftest import make_definition
-from tests.sweep.faults import check_nothing_lost_and_nothing_twice, drill_definition, wait_until
+from tests.sweep.faults import HEARTBEAT_SECONDS, check_nothing_lost_and_nothing_twice, drill_definition, wait_until
 from tests.sweep.test_worker import Recorder
 
 
@@ -43,12 +43,12 @@ def test_a_grid_stays_a_grid_with_several_workers(repository: Repository) -> Non
 def test_a_worker_that_was_killed_is_started_again_and_nothing_is_lost(
     repository: Repository, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setenv("STABILITY_SWEEP_HEARTBEAT_SECONDS", "0.5")
+    monkeypatch.setenv("STABILITY_SWEEP_HEARTBEAT_SECONDS", str(HEARTBEAT_SECONDS))
     study = prepare_study(repository, drill_definition(40, training={"horizon_steps": 40}))
     fleet = Fleet(repository.database, study)
 
     def kill_one() -> None:
-        wait_until(lambda: repository.summary(study).finished >= 2, 60)
+        wait_until(lambda: repository.summary(study).finished >= 2, "two outcomes")
         os.kill(fleet.workers()[0].process_id, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one)
