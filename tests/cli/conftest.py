@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
 from tests.processes import run_program
-from tests.waiting import HANG_SECONDS
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -35,25 +33,6 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
 
     def run(*arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
         return ended_with(code, run_program(arguments, tmp_path, {**environment, **variables}))
-
-    return run
-
-
-@pytest.fixture
-def cold_cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
-    """As `cli`, but from a shell's point of view: every start imports everything anew, which takes seconds."""
-
-    def run(*arguments: str, code: int = 0, **variables: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [sys.executable, "-m", "stability_sweep", *arguments],
-            cwd=tmp_path,
-            env={**environment, **variables},
-            capture_output=True,
-            text=True,
-            timeout=HANG_SECONDS,
-            check=False,
-        )
-        return ended_with(code, done)
 
     return run
 
