@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from stability_sweep.cli.options import Storage
@@ -25,3 +27,23 @@ def upgrade(storage: Storage = DEFAULT_STORAGE) -> None:
         typer.echo(f"schema version {after}: nothing to do")
     else:
         typer.echo(f"schema version {before} -> {after}")
+
+
+@app.command()
+def adopt(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="The copy's name.")], storage: Storage = DEFAULT_STORAGE
+) -> None:
+    """Make a study of ours out of a copy that another program made: Optuna's tools copy and rename a study like that.
+
+    Results, telemetry and autopsies come from the original as long as the database has it. Without it the results come
+    from the notes that every trial carries in Optuna's data; telemetry and autopsies are lost.
+
+    Example:
+
+      stability-sweep db adopt renamed --storage sqlite:///stability-sweep.db
+    """
+    from stability_sweep.cli.options import open_repository
+
+    repository = open_repository(storage)
+    study = repository.adopt(name)
+    typer.echo(f"study {study.name} has {repository.summary(study).finished} trials with an outcome")

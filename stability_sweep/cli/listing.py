@@ -26,6 +26,8 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) ->
             summaries.append(repository.summary(repository.get_study(name)))
         except DefinitionError as error:  # one study of another version must not hide the others
             typer.echo(f"{name}: {error}", err=True)
+    for words in repository.foreign_copies().values():
+        typer.echo(words, err=True)
     if as_json:
         typer.echo(json.dumps([asdict(summary) for summary in summaries]))
         return

@@ -64,6 +64,7 @@ def adopt(database: Database, name: str) -> StoredStudy:
             if found.mark is None:
                 raise StudyError(f"study {name!r} {found.why_not_ours(session)}")
             mark, original = found.mark, found.original(session)
+            original_id = None if original is None else original.study_id
         with storage_errors(database.url):
             trials = database.optuna_storage.get_all_trials(found.study_id)
         definition = StudyDefinition.from_json(mark["definition"]).named(name)
@@ -71,7 +72,7 @@ def adopt(database: Database, name: str) -> StoredStudy:
         with database.session() as session:
             session.merge(row)
             session.flush()
-            _copy_results(session, found, original, trials)
+            _copy_results(session, found, original_id, trials)
         study = stored_study(name, row)
         with storage_errors(database.url):
             database.optuna_storage.set_study_user_attr(study.study_id, STUDY_ATTRIBUTE, study_mark(study))
@@ -79,11 +80,11 @@ def adopt(database: Database, name: str) -> StoredStudy:
 
 
 def _copy_results(
-    session: Session, found: FoundStudy, original: DefinitionRow | None, trials: list[optuna.trial.FrozenTrial]
+    session: Session, found: FoundStudy, original_id: int | None, trials: list[optuna.trial.FrozenTrial]
 ) -> None:
     kept: dict[int, ResultRow] = {}
-    if original is not None:
-        rows = session.scalars(select(ResultRow).where(ResultRow.study_id == original.study_id))
+    if original_id is not None:
+        rows = session.scalars(select(ResultRow).where(ResultRow.study_id == original_id))
         kept = {row.number: row for row in rows}
     for trial in trials:
         if not trial.state.is_finished():

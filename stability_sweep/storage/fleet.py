@@ -258,9 +258,13 @@ class Fleet:
     # -- budget ------------------------------------------------------------------------------------------------------
 
     @contextmanager
-    def budget_lock(self) -> Iterator[Lease]:
-        """Held while a trial is created, so that never more trials exist than the budget allows."""
-        with self._database.lock(self._budget_lock_name) as lease:
+    def budget_lock(self, lease_seconds: float) -> Iterator[Lease]:
+        """Held while a trial is created, so that never more trials exist than the budget allows.
+
+        Args:
+            lease_seconds: the others wait so long for a holder that was killed or is frozen.
+        """
+        with self._database.lock(self._budget_lock_name, seconds=lease_seconds) as lease:
             yield lease
 
     @property

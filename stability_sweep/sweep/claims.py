@@ -176,7 +176,7 @@ class Claims:
     def _new(self) -> ClaimedTrial | None:
         if self._rule.is_met():
             return None
-        with self._fleet.budget_lock() as lease:
+        with self._fleet.budget_lock(self._grace_seconds) as lease:
             number = self._fleet.next_number()
             if number is None:
                 return None

@@ -98,8 +98,10 @@ def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repos
     probe = ProbedTensor(name="latent[1]", shape=(16, 2), smallest=5e-324, largest=1.7976931348623157e308, nan=1)
     autopsy = Autopsy(step=3, cause=Cause.EXPLODING_LATENT, origin="latent[1]", largest_finite=3.4e38, trail=(probe,))
     anywhere.save_telemetry(trial._trial_id, Telemetry(telemetry.steps[:3], values[:3]))
-    stored_forms = {"telemetry": telemetry.to_bytes(), "autopsy": autopsy.to_bytes()}
-    anywhere.save_result(study, trial._trial_id, 0, make_result(), PROVENANCE, **stored_forms)
+    anywhere.save_result(
+        study, trial._trial_id, 0, make_result(), PROVENANCE,
+        telemetry=telemetry.to_bytes(), autopsy=autopsy.to_bytes(),
+    )  # fmt: skip
     stored = anywhere.telemetry(trial._trial_id)
     assert stored is not None
     assert stored.same_bits(telemetry)
@@ -120,8 +122,9 @@ def save_measured(repository: Repository, study: StoredStudy, outcomes: list[Out
         values = np.full((1, len(SIGNALS)), float(number))
         telemetry = Telemetry(np.array([1]), values).to_bytes()
         autopsy = Autopsy(step=number + 1, cause=Cause.LOSS_OVERFLOW, origin="loss", largest_finite=3.4e38).to_bytes()
-        stored_forms = {"telemetry": telemetry, "autopsy": autopsy}
-        repository.save_result(study, trial._trial_id, number, make_result(outcome), PROVENANCE, **stored_forms)
+        repository.save_result(
+            study, trial._trial_id, number, make_result(outcome), PROVENANCE, telemetry=telemetry, autopsy=autopsy
+        )
         ids.append(trial._trial_id)
     return ids
 
