@@ -33,6 +33,9 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     typer.echo(f"waiting   {summary.waiting}")
     if (precision := precision_in_words(repository, study)) is not None:
         typer.echo(f"50% line  {precision}")
+    if summary.lock is not None:
+        holder, seconds = summary.lock
+        typer.echo(f"lock      held by {holder} for {seconds:.0f} s: no other worker can begin a new trial")
     for worker in summary.workers:
         work = "no trial" if worker.trial is None else f"trial {worker.trial}"
         typer.echo(

@@ -130,6 +130,8 @@ class StudySummary:
     waiting: int
     workers: list[WorkerStatus] = field(default_factory=list)
     """Workers that did not say goodbye: alive, or dead."""
+    lock: tuple[str, float] | None = None
+    """Who alone may create a trial right now (host and process), and for how many seconds by now."""
 
     @property
     def finished(self) -> int:

@@ -389,4 +389,5 @@ class Repository:
             running=counts.get("RUNNING", 0),
             waiting=counts.get("WAITING", 0),
             workers=fleet.workers(),
+            lock=fleet.lock_holder(),
         )

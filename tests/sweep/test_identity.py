@@ -295,8 +295,8 @@ def test_a_copy_by_optuna_is_told_for_what_it_is_and_can_be_adopted(
     study = prepare_study(anywhere, make_definition(budget={"trials": 2}))
     run(anywhere, study, images)
     before = anywhere.results(study)
-    url = anywhere.database.url.render_as_string(hide_password=False)
-    optuna.copy_study(from_study_name="small", from_storage=url, to_storage=url, to_study_name="copy")
+    with plain_optuna_storage(anywhere.database.url) as storage:
+        optuna.copy_study(from_study_name="small", from_storage=storage, to_storage=storage, to_study_name="copy")
     if not original_stays:
         delete_by_optuna(anywhere, "small")  # together that is what the dashboard calls renaming
     with pytest.raises(StudyError, match="is a copy of our study 'small' that another program made") as caught:
