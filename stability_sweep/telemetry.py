@@ -75,6 +75,10 @@ class Telemetry:
             raise KeyError(name)
         return self.values[:, self.signals.index(name)]
 
+    def has_numbers(self, name: str) -> bool:
+        """Whether a signal was measured, and was a number at some step."""
+        return name in self.signals and not bool(np.isnan(self.signal(name)).all())
+
     def same_bits(self, other: Telemetry) -> bool:
         """Whether every value is the same, bit by bit (NaN equals NaN)."""
         return self.first_difference(other) is None and len(self.steps) == len(other.steps)

@@ -100,14 +100,16 @@ def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFra
     of the others, so that it cannot excuse itself. Steps that telemetry left out cannot warn, so leads over 64 steps
     are known to a few percent only.
 
+    A trial that never measured a signal (an older version did not have it yet) counts nowhere in that signal's row.
+
     Args:
         trials: results with their telemetry; only stable and diverged ones matter.
 
     Returns:
         One row per signal, most reliable first: ``signal``, ``warned`` and ``diverged`` (trials), ``lead_steps``
         (median over those that warned; NaN if none did), ``shortest_lead_steps``, ``longest_lead_steps``,
-        ``false_alarms`` and ``stable`` (trials), ``low`` and ``high`` (the usual range). With fewer than 5 stable
-        trials there are no ranges, and the table is empty.
+        ``false_alarms`` and ``stable`` (trials), ``low`` and ``high`` (the usual range). A signal that fewer than 5
+        stable trials measured has no usual range, and no row.
     """
     pairs = list(trials)
     stable = [telemetry for result, telemetry in pairs if result.outcome is Outcome.STABLE]
@@ -116,15 +118,28 @@ def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFra
         "signal", "warned", "diverged", "lead_steps", "shortest_lead_steps", "longest_lead_steps", "false_alarms",
         "stable", "low", "high",
     ]  # fmt: skip
-    if len(stable) < FEWEST_STABLE_TRIALS:
-        return pd.DataFrame(columns=columns)
-    table = pd.DataFrame([_row(name, stable, diverged) for name in SIGNALS], columns=columns)
-    reliability = table["warned"] / max(1, len(diverged)) - table["false_alarms"] / len(stable)
+    rows = [_row(name, *measured) for name in SIGNALS if (measured := _measured(name, stable, diverged)) is not None]
+    table = pd.DataFrame(rows, columns=columns)
+    if table.empty:
+        return table
+    reliability = table["warned"] / table["diverged"].clip(lower=1) - table["false_alarms"] / table["stable"]
     order = reliability.to_frame("reliability").assign(lead=table["lead_steps"].fillna(0))
     return table.loc[order.sort_values(["reliability", "lead"], ascending=False).index].reset_index(drop=True)
 
 
-def _row(name: str, stable: list[Telemetry], diverged: list[tuple[int, Telemetry]]) -> dict[str, object]:
+_Diverged = list[tuple[int, Telemetry]]
+"""The diverging step of a trial, and its telemetry."""
+
+
+def _measured(name: str, stable: list[Telemetry], diverged: _Diverged) -> tuple[list[Telemetry], _Diverged] | None:
+    """The trials that know a signal; None if so few stable ones do that nobody knows what is usual."""
+    known = [telemetry for telemetry in stable if telemetry.has_numbers(name)]
+    if len(known) < FEWEST_STABLE_TRIALS:
+        return None
+    return known, [(step, telemetry) for step, telemetry in diverged if name in telemetry.signals]
+
+
+def _row(name: str, stable: list[Telemetry], diverged: _Diverged) -> dict[str, object]:
     extremes = np.array([(np.nanmin(t.signal(name)), np.nanmax(t.signal(name))) for t in stable])
     lows, highs = extremes.T
     usual = usual_range(lows, highs)
