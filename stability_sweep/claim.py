@@ -12,6 +12,7 @@ from typing import Any
 from pydantic import Field, field_validator
 
 from stability_sweep.search_space import OFF, Frozen, Value
+from stability_sweep.text import value_in_words
 
 DEFAULT_TOLERANCE = 0.05
 """A setting is called safe where P(diverge) is at most this."""
@@ -79,12 +80,12 @@ def parse_claim(text: str) -> tuple[Condition, ...]:
     """
     whole = _CLAIM.fullmatch(" ".join(text.split()))
     if whole is None:
-        raise ValueError(f"expected {GRAMMAR}; got {text!r}")
+        raise ValueError(f"expected {GRAMMAR}; got {value_in_words(text)}")
     conditions = []
     for part in whole["conditions"].split(" and "):
         condition = _CONDITION.fullmatch(part.strip())
         if condition is None:
-            raise ValueError(f"expected {GRAMMAR}; got {part.strip()!r}")
+            raise ValueError(f"expected {GRAMMAR}; got {value_in_words(part.strip())}")
         conditions.append(Condition(condition["dimension"], condition["operator"], _value(condition["value"])))
     return tuple(conditions)
 

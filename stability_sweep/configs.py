@@ -113,7 +113,7 @@ class TrainingConfig(TrainingSettings):
         """Number of optimizer steps, given the number of training images (an incomplete last step is dropped).
 
         Raises:
-            ValueError: if one step needs more images than there are.
+            ValueError: if one step needs more images than there are, or the horizon is beyond all numbers.
         """
         images_per_step = self.batch_size * self.accumulation_steps
         if images_per_step > training_images:
@@ -124,7 +124,10 @@ class TrainingConfig(TrainingSettings):
         if self.horizon_steps is not None:
             return self.horizon_steps
         assert self.horizon_epochs is not None
-        return max(1, round(self.horizon_epochs * (training_images // images_per_step)))
+        steps = self.horizon_epochs * (training_images // images_per_step)
+        if math.isinf(steps):
+            raise ValueError(f"horizon_epochs = {self.horizon_epochs} makes the horizon too long; use a smaller one")
+        return max(1, round(steps))
 
 
 class DataConfig(Frozen):
@@ -182,7 +185,7 @@ class SamplerConfig(Frozen):
     name: Literal["boundary", "qmc", "random", "grid", "tpe"] = "boundary"
     seed: int | None = Field(default=None, ge=0, lt=2**32)
     """Seed of the points; the study's seed if absent."""
-    grid_levels: int = Field(default=5, ge=2)
+    grid_levels: int = Field(default=5, ge=2, le=10_000)
     """Values per range for the grid sampler; choices are all taken."""
 
     @property

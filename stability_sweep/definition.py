@@ -6,7 +6,6 @@ import hashlib
 import json
 import math
 import re
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -30,11 +29,8 @@ from stability_sweep.configs import (
 from stability_sweep.definition_errors import describe_validation_error
 from stability_sweep.errors import DefinitionError
 from stability_sweep.search_space import Dimension, Frozen, Range, Value, complete_search_space
-
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
+from stability_sweep.text import value_in_words
+from stability_sweep.toml_file import read_toml
 
 CORE_DIMENSIONS = ("learning_rate", "batch_size", "clip_norm")
 """The dimensions that every study has, by their short names."""
@@ -68,7 +64,7 @@ class StudyDefinition(Frozen):
         if not _STUDY_NAME.fullmatch(name):
             raise ValueError(
                 f"a study name is 1 to 100 letters, digits, '.', '_' or '-' and starts with a letter or digit, "
-                f"got {name!r}"
+                f"got {value_in_words(name)}"
             )
         return name
 
@@ -211,7 +207,7 @@ class StudyDefinition(Frozen):
         try:
             return _validate(cls, text, source="stored definition")
         except DefinitionError as error:
-            first = str(error).splitlines()[0]
+            first = error.args[0]
             raise DefinitionError(f"another version of stability-sweep wrote this study: {first}") from error
 
     def at(self, point: Mapping[str, Value]) -> TrialConfig:
@@ -320,7 +316,7 @@ def load_definition(path: Path) -> StudyDefinition:
         DefinitionError: if the file cannot be read, is no TOML, or holds what is not allowed. The message has one
             line per mistake, each with the file, the key and what is allowed.
     """
-    raw = _read_toml(path)
+    raw = read_toml(path)
     raw.setdefault("name", path.stem)
     # Through JSON, so that a definition means the same whether it comes from a file or from the database.
     return _validate(StudyDefinition, json.dumps(raw, default=str), source=str(path))
@@ -332,7 +328,7 @@ def load_claims(path: Path) -> tuple[Claim, ...]:
     Raises:
         DefinitionError: as for `load_definition`, and if there is none.
     """
-    raw = _read_toml(path).get("claims", [])
+    raw = read_toml(path).get("claims", [])
     if not isinstance(raw, list) or not raw:
         raise DefinitionError(f'{path}: expected at least one [[claims]] table with says = "...", got none')
     try:
@@ -342,23 +338,12 @@ def load_claims(path: Path) -> tuple[Claim, ...]:
         raise DefinitionError(f"{path}: claims: {mistake}") from error
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DefinitionError(f"{path}: cannot be read: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise DefinitionError(f"{path}: expected a TOML file in UTF-8, got other bytes") from error
-    except tomllib.TOMLDecodeError as error:
-        raise DefinitionError(f"{path}: not valid TOML: {error}") from error
-
-
 def _validate(cls: type[StudyDefinition], text: str, *, source: str) -> StudyDefinition:
     try:
         return cls.model_validate_json(text)
     except ValidationError as error:
-        lines = [f"{source}: {mistake.line}" for mistake in describe_validation_error(error, cls)]
-        raise DefinitionError("\n".join(lines)) from error
+        mistakes = describe_validation_error(error, cls)
+        raise DefinitionError(*(f"{source}: {mistake.line}" for mistake in mistakes)) from error
 
 
 def _canonical_json(value: Any) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from stability_sweep.text import LONGEST_VALUE, MOST_LINES, printable, value_in_words
+
 _UNION_TAGS = frozenset({"range", "choices", "int", "float", "str", "bool"})
 
 _EXPECTED = {
@@ -44,16 +46,19 @@ def describe_validation_error(error: ValidationError, model: type[BaseModel]) ->
         model: the class that was validated; it tells which keys are allowed.
     """
     mistakes: dict[str, Mistake] = {}
-    for detail in error.errors():
+    for detail in error.errors(include_url=False):
         location = [part for part in detail["loc"] if part not in _UNION_TAGS]
         key = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location).lstrip(".")
         # The members of a union each complain about the same value: the first says enough.
-        mistakes.setdefault(key, Mistake(key, _describe(detail, location, model)))
+        if key not in mistakes:
+            # A message shows the first few: a hundred thousand need not be compared with the keys that exist.
+            text = _describe(detail, location, model) if len(mistakes) < MOST_LINES else detail["msg"]
+            mistakes[key] = Mistake(printable(key, LONGEST_VALUE), text)
     return list(mistakes.values())
 
 
 def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
-    kind, message, value = detail["type"], str(detail["msg"]), detail["input"]
+    kind, message, value = detail["type"], str(detail["msg"]), value_in_words(detail["input"])
     if kind == "extra_forbidden":
         return _unknown_key(detail["loc"], model)
     if kind == "missing":
@@ -61,20 +66,20 @@ def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
     if kind == "value_error":
         return message.removeprefix("Value error, ")
     if kind == "literal_error":
-        return f"expected one of {detail['ctx']['expected'].replace(' or ', ', ')}, got {value!r}"
+        return f"expected one of {detail['ctx']['expected'].replace(' or ', ', ')}, got {value}"
     if kind == "too_short":
         return "expected at least one choice, got an empty list"
     if "choices" in detail["loc"][:-1] and kind != "tuple_type":
-        return f'expected a finite number, a text ("off", for clipping) or true or false, got {value!r}'
+        return f'expected a finite number, a text ("off", for clipping) or true or false, got {value}'
     if "int" in detail["loc"]:  # the first member of `int | float`
-        return f"expected a finite number, got {value!r}"
-    return f"{_EXPECTED.get(kind, message.replace('Input should be', 'must be'))}, got {value!r}"
+        return f"expected a finite number, got {value}"
+    return f"{_EXPECTED.get(kind, message.replace('Input should be', 'must be'))}, got {value}"
 
 
 def _unknown_key(location: tuple[Any, ...], model: type[BaseModel]) -> str:
     *parents, name = location
     allowed = _allowed_keys(parents, model)
-    close = difflib.get_close_matches(str(name), allowed, n=1)
+    close = difflib.get_close_matches(str(name)[:LONGEST_VALUE], allowed, n=1)
     hint = f"did you mean {close[0]!r}? " if close else ""
     return f"unknown key; {hint}allowed: {', '.join(allowed)}"
 

@@ -4,16 +4,33 @@ Every message says what was expected, what came, and what to do, in one line. Th
 these into that line and exit code 2; anything else is a bug of ours and keeps its traceback.
 """
 
+from __future__ import annotations
+
+from stability_sweep.text import printable_lines
+
 
 class StabilitySweepError(Exception):
-    """Base class of all errors caused by input, files or servers rather than by a bug."""
+    """Base class of all errors caused by input, files or servers rather than by a bug.
+
+    Each argument is one line of the message. What the lines quote may come from anywhere (a file, a database, a
+    server), so wherever the message is shown, stored or logged it is at most 20 lines of at most 300 characters, with
+    its control characters escaped.
+    """
 
     exit_code = 2
     """What the command line exits with."""
 
+    of_what = "lines"
+    """What the lines are, in the plural, for the end of a message that is too long."""
+
+    def __str__(self) -> str:
+        return "\n".join(printable_lines(self.args, of_what=self.of_what))
+
 
 class DefinitionError(StabilitySweepError):
-    """A study definition that cannot be read, or whose content is not allowed."""
+    """A study definition that cannot be read, or whose content is not allowed: one line per mistake."""
+
+    of_what = "mistakes"
 
 
 class DataError(StabilitySweepError):

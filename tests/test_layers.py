@@ -12,8 +12,8 @@ import stability_sweep
 PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
-    "environment", "errors", "outcome", "telemetry", "autopsy", "search_space", "claim", "definition_errors", "configs",
-    "definition", "data", "models", "training", "gaussian_process", "sampling", "storage", "analysis", "sweep",
+    "environment", "text", "errors", "outcome", "telemetry", "autopsy", "search_space", "claim", "definition_errors",
+    "toml_file", "configs", "definition", "data", "models", "training", "gaussian_process", "sampling", "storage", "analysis", "sweep",
     "report", "cli",
 ]  # fmt: skip
 

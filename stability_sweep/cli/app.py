@@ -5,13 +5,17 @@ from __future__ import annotations
 import logging
 import sys
 import warnings
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stability_sweep import __version__
 from stability_sweep.cli import data, database, export, listing, replay, report, run, show, status, worker
+from stability_sweep.cli.printing import log_to_standard_error, say, say_usage_error
 from stability_sweep.errors import StabilitySweepError
+
+_UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
+"""What Typer raises for wrong usage; it is click's or, in newer versions, Typer's own."""
 
 EPILOG = (
     "Exit codes: 0 done; 1 trials keep failing, a worker died, or a bug (with a traceback); 2 a mistake in the input, "
@@ -58,16 +62,24 @@ def main() -> None:
     """Entry point of the command line."""
     _configure_logging()
     try:
-        app()
+        code = app(standalone_mode=False)
     except StabilitySweepError as error:
-        typer.echo(f"error: {error}", err=True)
+        first, *others = str(error).split("\n")
+        typer.echo("\n".join([f"error: {first}", *others]), err=True)
         sys.exit(error.exit_code)
+    except _UsageError as error:
+        say_usage_error(error)
+        sys.exit(error.exit_code)
+    except typer.Abort:
+        say("Aborted!", err=True)
+        sys.exit(1)
     except BrokenPipeError:  # the reader of our output has gone, for example `head`
         sys.stderr.close()
         sys.exit(0)
+    sys.exit(code if isinstance(code, int) else 0)
 
 
 def _configure_logging() -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    log_to_standard_error()
     logging.getLogger("pooch").setLevel(logging.WARNING)
     warnings.filterwarnings("ignore", message=".*is experimental.*")

@@ -75,10 +75,10 @@ def _replaced(
     if replaced is not None:
         logger.warning("study %r had no trial yet: it takes this definition instead of its old one", study.name)
         return replaced
-    differences = "\n".join(f"  {line}" for line in study.definition.differences(definition))
     raise StudyError(
         f"study {definition.name!r} exists in {repository.database} with another definition; give this one "
-        f"another name, or another --storage. Stored -> given:\n{differences}"
+        f"another name, or another --storage. Stored -> given:",
+        *(f"  {line}" for line in study.definition.differences(definition)),
     )
 
 
