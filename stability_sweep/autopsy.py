@@ -7,11 +7,16 @@ import zlib
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
-from stability_sweep.errors import TelemetryError
+from pydantic import TypeAdapter
+
 from stability_sweep.outcome import Cause
+from stability_sweep.stored_form import check_format, reading, unpack
 
 FORMAT = 1
 """Version of the stored form."""
+
+MOST_BYTES = 2_000_000
+"""No unpacked autopsy takes more: one tensor of the trail takes about 110 bytes, so this is a network of 18,000."""
 
 BACKWARD_PREFIX = "gradient of "
 """What the name of a tensor of the backward pass begins with."""
@@ -31,6 +36,10 @@ class ProbedTensor:
     """How many entries are NaN."""
     infinite: int = 0
     """How many entries are infinite."""
+
+    def __post_init__(self) -> None:
+        if (self.smallest is None) != (self.largest is None):
+            raise ValueError(f"expected both extremes or none, got {self.smallest} and {self.largest}")
 
     @property
     def is_finite(self) -> bool:
@@ -87,17 +96,13 @@ class Autopsy:
         Raises:
             TelemetryError: if a newer version of the program wrote it, or it is damaged.
         """
-        try:
-            raw = json.loads(zlib.decompress(content))
-            if raw.pop("format") > FORMAT:
-                raise TelemetryError(
-                    "a newer version of stability-sweep wrote this autopsy; update the program to read it"
-                )
-            trail = tuple(ProbedTensor(**{**probe, "shape": tuple(probe["shape"])}) for probe in raw.pop("trail"))
-            return cls(**{**raw, "cause": Cause(raw["cause"]), "trail": trail})
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
-            raise TelemetryError(f"this autopsy is damaged: {type(error).__name__}: {error}") from error
+        with reading("autopsy"):
+            text = unpack(content, most_bytes=MOST_BYTES)
+            check_format(text, FORMAT, "autopsy")
+            return _STORED.validate_json(text)
 
+
+_STORED = TypeAdapter(Autopsy)
 
 _EXPONENTS = {"encoder.sigma": "encoder.log_var", "metric.factor": "metric.diag"}
 """What the exponentials of the model are taken of."""

@@ -69,3 +69,7 @@ class WorkerError(StabilitySweepError):
 
 class TelemetryError(StabilitySweepError):
     """Telemetry that a newer version wrote, or that is damaged."""
+
+
+class NewerFormatError(TelemetryError):
+    """Telemetry or an autopsy that a newer version of the program wrote."""

@@ -6,11 +6,14 @@ import json
 import math
 import zlib
 from dataclasses import dataclass
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
 
 from stability_sweep.errors import TelemetryError
+from stability_sweep.stored_form import check_format, reading, unpack
 
 SIGNALS: dict[str, str] = {
     "loss": "negative evidence lower bound, mean over the batch",
@@ -38,6 +41,24 @@ LAST_STEPS = 64
 
 KEPT_PER_DOUBLING = 24
 """So many steps are kept between step n and step 2n, over the rest of the run."""
+
+
+MOST_BYTES = 8_000_000
+"""No unpacked telemetry takes more: all that a run of 10^12 steps keeps of today's signals takes 117 kB in float64, so
+this leaves room for sixty times as many signals."""
+
+LONGEST_HEAD = 100_000
+"""Bytes of the line that says what the values are, a thousand names of signals in it."""
+
+
+class _Head(BaseModel):
+    """The first line of the compressed form."""
+
+    model_config = ConfigDict(strict=True)
+
+    signals: Annotated[list[Annotated[str, Field(min_length=1, max_length=100)]], Field(max_length=1_000)]
+    rows: int = Field(ge=0, le=MOST_BYTES)
+    type: Literal["<f4", "<f8"]
 
 
 def is_kept(step: int) -> bool:
@@ -116,20 +137,24 @@ class Telemetry:
         Raises:
             TelemetryError: if a newer version of the program wrote it, or it is damaged.
         """
-        try:
-            head_line, _, body = zlib.decompress(content).partition(b"\n")
-            head = json.loads(head_line)
-            if head["format"] > FORMAT:
-                raise TelemetryError(
-                    f"a newer version of stability-sweep wrote this telemetry (format {head['format']}, this program "
-                    f"reads up to {FORMAT}); update the program to read it"
-                )
-            rows, signals = head["rows"], tuple(head["signals"])
-            steps = np.frombuffer(body[: 4 * rows], dtype="<u4").astype(np.int64).cumsum()
-            values = _unshuffle(body[4 * rows :], (len(signals), rows), np.dtype(head["type"]))
-            return cls(steps, values.T.astype(np.float64), signals)
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
-            raise TelemetryError(f"this telemetry is damaged: {type(error).__name__}: {error}") from error
+        with reading("telemetry"):
+            line, _, body = unpack(content, most_bytes=MOST_BYTES).partition(b"\n")
+            if len(line) > LONGEST_HEAD:
+                raise TelemetryError(f"expected a first line of at most {LONGEST_HEAD:,} bytes, got {len(line):,}")
+            check_format(line, FORMAT, "telemetry")
+            return cls._from_body(_Head.model_validate_json(line), body)
+
+    @classmethod
+    def _from_body(cls, head: _Head, body: bytes) -> Telemetry:
+        kind, shape = np.dtype(head.type), (len(head.signals), head.rows)
+        expected = 4 * head.rows + kind.itemsize * shape[0] * shape[1]
+        if len(body) != expected:
+            raise TelemetryError(f"expected {expected} bytes of numbers, got {len(body)}")
+        gaps = np.frombuffer(body[: 4 * head.rows], dtype="<u4").astype(np.int64)
+        if not (gaps > 0).all() or len(set(head.signals)) < len(head.signals):
+            raise TelemetryError("expected every step and every signal once")
+        values = _unshuffle(body[4 * head.rows :], shape, kind)
+        return cls(gaps.cumsum(), values.T.astype(np.float64), tuple(head.signals))
 
 
 def _shuffle(values: NDArray[np.floating]) -> bytes:

@@ -26,7 +26,8 @@ KEYS = (
 )  # fmt: skip
 
 SECTIONS = (
-    "search_space", "sampler", "budget", "training", "model", "data", "outcome", "[claims]", "claims", "nonsense", "'a.b'",
+    "search_space", "sampler", "budget", "training", "model", "data", "outcome", "[claims]", "claims", "nonsense",
+    "'a.b'",
 )  # fmt: skip
 
 
@@ -120,7 +121,7 @@ def _damage_bytes(generator: random.Random, content: bytes) -> bytes:
 _MUTATIONS: tuple[_Mutation, ...] = tuple(
     _of_a_line(change)
     for change in (
-        _replace_value, _replace_value, _quote_hostile_text, _insert_raw_text, _add_key, _add_key, _add_section, _nest, _drop,
-        _swap_letter, _many_keys,
+        _replace_value, _replace_value, _quote_hostile_text, _insert_raw_text, _add_key, _add_key, _add_section, _nest,
+        _drop, _swap_letter, _many_keys,
     )
 )  # fmt: skip

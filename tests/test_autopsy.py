@@ -82,3 +82,34 @@ def test_an_autopsy_of_a_newer_version_is_told_and_a_damaged_one_too() -> None:
         Autopsy.from_bytes(zlib.compress(json.dumps({"format": FORMAT + 1}).encode()))
     with pytest.raises(TelemetryError, match="this autopsy is damaged"):
         Autopsy.from_bytes(b"no zlib")
+
+
+GOOD = json.loads(zlib.decompress(autopsy_of().to_bytes()))
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([], "Input should be an object"),
+        (None, "Input should be an object"),
+        ({**GOOD, "trail": None}, "trail: Input should be a valid"),
+        ({**GOOD, "trail": [None]}, "trail.0: Input should be"),
+        ({**GOOD, "trail": [{**GOOD["trail"][0], "shape": 3}]}, "trail.0.shape: Input should be a valid"),
+        ({**GOOD, "trail": [{**GOOD["trail"][0], "largest": None}]}, "expected both extremes or none"),
+        ({**GOOD, "cause": "magic"}, "cause: Input should be 'non_finite_weights'"),
+        ({**GOOD, "step": "seven"}, "step: Input should be a valid integer"),
+        ({**GOOD, "format": "new"}, "format: Input should be a valid integer"),
+    ],
+)
+def test_what_is_wrong_with_an_autopsy_is_told_in_one_line(content: object, reason: str) -> None:
+    with pytest.raises(TelemetryError) as caught:
+        Autopsy.from_bytes(zlib.compress(json.dumps(content).encode()))
+    told = str(caught.value)
+    assert told.startswith("this autopsy is damaged: ")
+    assert reason in told
+    assert "\n" not in told
+
+
+def test_lists_in_lists_in_an_autopsy_are_told() -> None:
+    with pytest.raises(TelemetryError, match=r"this autopsy is damaged: .*recursion limit exceeded"):
+        Autopsy.from_bytes(zlib.compress(b'{"format": 1, "x": ' + b"[" * 100_000))

@@ -12,9 +12,9 @@ import stability_sweep
 PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
-    "environment", "text", "errors", "outcome", "telemetry", "autopsy", "search_space", "claim", "definition_errors",
-    "toml_file", "configs", "definition", "data", "models", "training", "gaussian_process", "sampling", "storage", "analysis", "sweep",
-    "report", "cli",
+    "environment", "text", "errors", "spelling", "outcome", "stored_form", "telemetry", "autopsy", "search_space",
+    "claim", "definition_errors", "toml_file", "configs", "definition", "data", "models", "training",
+    "gaussian_process", "sampling", "storage", "analysis", "sweep", "report", "cli",
 ]  # fmt: skip
 
 MODULES = [path for path in sorted(PACKAGE.rglob("*.py")) if path.parent != PACKAGE or path.stem in LAYERS]

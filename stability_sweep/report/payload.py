@@ -16,7 +16,9 @@ from stability_sweep.analysis.axes import format_value
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.outcome import Outcome
 from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.storage.repository import OnDamaged
 from stability_sweep.telemetry import Telemetry
+from stability_sweep.text import printable
 
 MOST_LISTED = 3000
 """Rows of the table of trials; of more, every so many-th is listed."""
@@ -30,16 +32,30 @@ NOT_LISTED = ("worker", "device", "threads", "torch_version", "cpu", "seed", "fa
 """Columns of the frame that the page's table leaves out; they are in the CSV."""
 
 
-def trial_details(repository: Repository, study: StoredStudy, frame: pd.DataFrame) -> dict[int, dict[str, Any]]:
-    """Telemetry and autopsy of at most 400 trials, by their number: diverged and other ones in turn."""
+def trial_details(
+    repository: Repository, study: StoredStudy, frame: pd.DataFrame, *, on_damaged: OnDamaged | None = None
+) -> dict[int, dict[str, Any]]:
+    """Telemetry and autopsy of at most 400 trials, by their number: diverged and other ones in turn.
+
+    Args:
+        repository: where the study lives.
+        study: the study.
+        frame: its trials.
+        on_damaged: told the number of a trial whose telemetry or autopsy cannot be read, which is then left out.
+
+    Raises:
+        TelemetryError: if there is one, and no `on_damaged`.
+    """
     is_diverged = frame["outcome"] == Outcome.DIVERGED.value
     chosen = pd.concat([_every(part, MOST_DETAILED // 2) for part in (frame[is_diverged], frame[~is_diverged])])
     ids = repository.trial_ids(study, [int(number) for number in chosen["number"]])
     number_of = {trial_id: number for number, trial_id in ids.items()}
+    tell = None if on_damaged is None else lambda trial_id, error: on_damaged(number_of[trial_id], error)
     details: dict[int, dict[str, Any]] = {}
-    for trial_id, telemetry in repository.telemetries_of(list(number_of)):
-        details.setdefault(number_of[trial_id], {}).update(_signals(telemetry))
-    for trial_id, autopsy in repository.autopsies_of(list(number_of)):
+    for trial_id, telemetry in repository.telemetries_of(list(number_of), on_damaged=tell):
+        if len(telemetry.steps):
+            details.setdefault(number_of[trial_id], {}).update(_signals(telemetry))
+    for trial_id, autopsy in repository.autopsies_of(list(number_of), on_damaged=tell):
         details.setdefault(number_of[trial_id], {})["autopsy"] = _autopsy(autopsy)
     return details
 
@@ -98,7 +114,10 @@ def _signals(telemetry: Telemetry) -> dict[str, Any]:
 
 
 def _autopsy(autopsy: Autopsy) -> dict[str, Any]:
-    return {"sentence": autopsy.sentence(), "trail": [probe.in_words() for probe in autopsy.trail[-6:]]}
+    return {
+        "sentence": printable(autopsy.sentence()),
+        "trail": [printable(probe.in_words()) for probe in autopsy.trail[-6:]],
+    }
 
 
 def plain_value(value: Any) -> Any:

@@ -80,7 +80,7 @@ def write_report(
         sentences=summary_sentences(definition, analysis.frame),
         key_figures=_key_figures(analysis),
         sections=report_sections(analysis),
-        trials_text=_trials_text(analysis.frame),
+        trials_text=_trials_text(analysis.frame) + _unreadable(details or {}),
         method=METHOD,
         appendix=_appendix(analysis.frame),
         definition_json=json.dumps(json.loads(asked.to_json()), indent=2),
@@ -373,6 +373,18 @@ def _trials_text(frame: pd.DataFrame) -> str:
     if listed < len(frame):
         text += f" {listed} of {len(frame)} trials are listed, evenly chosen; `stability-sweep export` writes all."
     return text
+
+
+def _unreadable(details: dict[int, dict[str, Any]]) -> str:
+    """Which trials' telemetry or autopsy could not be read; empty where there is none."""
+    numbers = sorted(number for number, detail in details.items() if "damaged" in detail)
+    if not numbers:
+        return ""
+    some = ", ".join(map(str, numbers[:10])) + (", ..." if len(numbers) > 10 else "")
+    return (
+        f" What {words.plural(len(numbers), 'trial')} stored of their steps is damaged, or of a newer version, and is "
+        f"left out here: {some}."
+    )
 
 
 def _appendix(frame: pd.DataFrame) -> list[Panel]:

@@ -43,7 +43,7 @@ def trial_lines(trial: StoredTrial, telemetry: Telemetry | None, autopsy: Autops
     if autopsy is not None:
         yield ""
         yield from _autopsy_lines(autopsy)
-    if telemetry is not None:
+    if telemetry is not None and len(telemetry.steps):
         yield ""
         yield from _signal_lines(telemetry)
         yield ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from optuna.study import StudyDirection
 from sqlalchemy import String, cast, delete, func, select, update
@@ -11,7 +11,7 @@ from sqlalchemy.exc import IntegrityError
 
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.errors import StorageError, StudyError
+from stability_sweep.errors import StorageError, StudyError, TelemetryError
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling.points import point_of
 from stability_sweep.storage.adoption import adopt
@@ -44,6 +44,9 @@ from stability_sweep.storage.studies import (
 )
 from stability_sweep.storage.tables import studies, study_user_attributes, trials
 from stability_sweep.telemetry import Telemetry
+
+OnDamaged = Callable[[int, TelemetryError], None]
+"""Takes the trial whose telemetry or autopsy cannot be read, named as its results are, and why."""
 
 
 class Repository:
@@ -247,7 +250,7 @@ class Repository:
         """The telemetry of a trial, or None if it has none.
 
         Raises:
-            TelemetryError: if a newer version of the program wrote it.
+            TelemetryError: if a newer version of the program wrote it, or it is damaged.
         """
         with self.database.session() as session:
             row = session.get(TelemetryRow, trial_id)
@@ -257,14 +260,14 @@ class Repository:
         """The autopsy of a trial, or None if it has none.
 
         Raises:
-            TelemetryError: if a newer version of the program wrote it.
+            TelemetryError: if a newer version of the program wrote it, or it is damaged.
         """
         with self.database.session() as session:
             row = session.get(AutopsyRow, trial_id)
             return None if row is None else Autopsy.from_bytes(row.content)
 
     def telemetries(
-        self, study: StoredStudy, *, most_per_outcome: int | None = None
+        self, study: StoredStudy, *, most_per_outcome: int | None = None, on_damaged: OnDamaged | None = None
     ) -> Iterator[tuple[StoredResult, Telemetry]]:
         """Finished trials that have telemetry, in the order of the numbers.
 
@@ -272,9 +275,11 @@ class Repository:
             study: the study.
             most_per_outcome: read at most so many stable and so many diverged trials, spread evenly over their
                 numbers, and no others; at least 1. None reads every trial of every outcome.
+            on_damaged: told about each trial whose telemetry cannot be read, which is then left out.
 
         Raises:
-            TelemetryError: if a newer version of the program wrote one of them.
+            TelemetryError: if a newer version of the program wrote one of them or one is damaged, unless there is an
+                `on_damaged`; it names the trial.
         """
         statement = (
             select(ResultRow, TelemetryRow.content)
@@ -288,25 +293,52 @@ class Repository:
         with self.database.session() as session:
             found = [(stored_result(row), content) for row, content in session.execute(statement)]
         for stored, content in found:
-            yield stored, Telemetry.from_bytes(content)
+            try:
+                telemetry = Telemetry.from_bytes(content)
+            except TelemetryError as error:
+                if on_damaged is None:
+                    raise TelemetryError(f"trial {stored.number}: {error}") from error
+                on_damaged(stored.number, error)
+                continue
+            yield stored, telemetry
 
-    def telemetries_of(self, trial_ids: Iterable[int]) -> Iterator[tuple[int, Telemetry]]:
+    def telemetries_of(
+        self, trial_ids: Iterable[int], *, on_damaged: OnDamaged | None = None
+    ) -> Iterator[tuple[int, Telemetry]]:
         """The telemetry of these trials, with their ids and in their order; those without any are left out.
 
         Raises:
-            TelemetryError: if a newer version of the program wrote one of them.
+            TelemetryError: if a newer version of the program wrote one of them or one is damaged, unless there is an
+                `on_damaged`, which is told then; that trial is left out.
         """
         for trial_id, content in read_contents(self.database, TelemetryRow, trial_ids):
-            yield trial_id, Telemetry.from_bytes(content)
+            try:
+                found = Telemetry.from_bytes(content)
+            except TelemetryError as error:
+                if on_damaged is None:
+                    raise
+                on_damaged(trial_id, error)
+                continue
+            yield trial_id, found
 
-    def autopsies_of(self, trial_ids: Iterable[int]) -> Iterator[tuple[int, Autopsy]]:
+    def autopsies_of(
+        self, trial_ids: Iterable[int], *, on_damaged: OnDamaged | None = None
+    ) -> Iterator[tuple[int, Autopsy]]:
         """The autopsies of these trials, with their ids and in their order; those without any are left out.
 
         Raises:
-            TelemetryError: if a newer version of the program wrote one of them.
+            TelemetryError: if a newer version of the program wrote one of them or one is damaged, unless there is an
+                `on_damaged`, which is told then; that trial is left out.
         """
         for trial_id, content in read_contents(self.database, AutopsyRow, trial_ids):
-            yield trial_id, Autopsy.from_bytes(content)
+            try:
+                found = Autopsy.from_bytes(content)
+            except TelemetryError as error:
+                if on_damaged is None:
+                    raise
+                on_damaged(trial_id, error)
+                continue
+            yield trial_id, found
 
     def trial_ids(self, study: StoredStudy, numbers: Iterable[int]) -> dict[int, int]:
         """Optuna's ids of the study's trials by their numbers; numbers that it does not have are left out."""

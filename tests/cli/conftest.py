@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 import subprocess
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from stability_sweep.storage import Database
 from tests.processes import run_program
 
 Cli = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -40,6 +43,20 @@ def cli(tmp_path: Path, environment: dict[str, str]) -> Cli:
 def ended_with(code: int, done: subprocess.CompletedProcess[str]) -> subprocess.CompletedProcess[str]:
     assert done.returncode == code, f"exit code {done.returncode}:\n{done.stdout}\n{done.stderr}"
     return done
+
+
+OLD_DATABASE = Path(__file__).parent.parent / "data" / "schema-0003.sql"
+"""A real study of 14 trials on the digits, written by schema version 0003 (see `test_older_database`)."""
+
+
+@pytest.fixture
+def old(tmp_path: Path) -> str:
+    """The URL of that database, restored, and upgraded as its owner has to upgrade it."""
+    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
+        connection.executescript(OLD_DATABASE.read_text(encoding="utf-8"))
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    Database.upgrade(url)
+    return url
 
 
 def error_line(done: subprocess.CompletedProcess[str]) -> str:

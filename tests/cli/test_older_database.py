@@ -5,28 +5,14 @@ from __future__ import annotations
 import csv
 import io
 import json
-import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from stability_sweep.storage import Database
 from tests.cli.conftest import Cli
 
-DUMP = Path(__file__).parent.parent / "data" / "schema-0003.sql"
 STABLE, DIVERGED = 0, 4
 """The trials without `largest_momentum` and `energy_drift`."""
-
-
-@pytest.fixture
-def old(tmp_path: Path) -> str:
-    """The URL of the database, restored, and upgraded as its owner has to upgrade it."""
-    with closing(sqlite3.connect(tmp_path / "old.db")) as connection:
-        connection.executescript(DUMP.read_text(encoding="utf-8"))
-    url = f"sqlite:///{tmp_path / 'old.db'}"
-    Database.upgrade(url)
-    return url
 
 
 def test_status_counts_its_trials(cli: Cli, old: str) -> None:

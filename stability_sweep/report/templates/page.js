@@ -170,6 +170,7 @@ function detailOf(detail, number) {
     box.append(element("p", `No telemetry of trial ${number} is kept on this page; ask \`stability-sweep show NAME ${number}\`.`));
     return box;
   }
+  if (detail.damaged) box.append(element("p", detail.damaged));
   if (detail.autopsy) {
     box.append(element("p", detail.autopsy.sentence));
     const trail = element("ol");
