@@ -40,7 +40,7 @@ def export(
 
     from stability_sweep.analysis.frame import columns, trial_records
     from stability_sweep.report.tables import csv_bytes, parquet_bytes
-    from stability_sweep.report.writing import write_atomically
+    from stability_sweep.report.writing import write_output
 
     repository = open_repository(storage)
     study = repository.get_study(name)
@@ -49,5 +49,5 @@ def export(
     if output is None:
         typer.echo(content.decode("utf-8"), nl=False)
         return
-    write_atomically(output, content)
+    write_output(output, content)
     typer.echo(f"Export: {output}", err=True)

@@ -69,12 +69,12 @@ def replay(
         return
     if done.run.broken_step is None:
         raise StudyError(f"--save: trial {trial} did not diverge here, so there is no broken step to save")
-    from stability_sweep.report.writing import write_atomically
+    from stability_sweep.report.writing import PRIVATE, write_output
 
     script = save.with_suffix(".py")
-    write_atomically(save, broken_step_bytes(done.run))
     text = SCRIPT.format(step=done.here.steps, number=trial, study=study.name, file=save.name)
-    write_atomically(script, text.encode())
+    write_output(save, broken_step_bytes(done.run), mode=PRIVATE)
+    write_output(script, text.encode(), mode=PRIVATE)
     typer.echo(f"Saved: {save}; run `python {script}` to see it break", err=as_json)
 
 
@@ -84,6 +84,15 @@ def _check_saving(path: Path, number: int, result: TrialResult) -> None:
         raise StudyError(f"--save: trial {number} is {result.outcome.value}: it has no broken step to save")
     if path.suffix == ".py" or path.is_dir():
         raise OutputError(f"--save: expected the name of a new file such as nan.pt, got {path}")
+
+    from stability_sweep.report.writing import check_place
+    from stability_sweep.sweep.replay import SCRIPT_BEGINS
+
+    script = path.with_suffix(".py")
+    for place in (path, script):
+        check_place(place, only_files=True)
+    if script.exists() and not script.read_text(encoding="utf-8", errors="replace").startswith(SCRIPT_BEGINS):
+        raise OutputError(f"--save: {script}, where the script would go, is another program; choose another name")
 
 
 def _device_here(recorded: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from stability_sweep.errors import OutputError
 from stability_sweep.report.page import Section
 from stability_sweep.report.payload import csv_text, plain_value
 from stability_sweep.report.summary import summary_sentences
-from stability_sweep.report.writing import write_atomically
+from stability_sweep.report.writing import check_place, write_output
 
 PICTURE_WIDTH, PICTURE_SCALE = 900, 2
 
@@ -44,7 +45,7 @@ def write_json(path: Path, analysis: Analysis) -> None:
     Raises:
         OutputError: if it cannot be written.
     """
-    write_atomically(path, json.dumps(report_json(analysis), indent=1, allow_nan=False).encode("utf-8"))
+    write_output(path, json.dumps(report_json(analysis), indent=1, allow_nan=False).encode("utf-8"))
 
 
 def write_csv_files(folder: Path, analysis: Analysis) -> Iterator[Path]:
@@ -55,7 +56,7 @@ def write_csv_files(folder: Path, analysis: Analysis) -> Iterator[Path]:
     """
     for name, table in analysis.tables().items():
         path = folder / f"{name}.csv"
-        write_atomically(path, csv_text(table).encode("utf-8"))
+        write_output(path, csv_text(table).encode("utf-8"))
         yield path
 
 
@@ -73,11 +74,16 @@ def write_pictures(folder: Path, sections: list[Section]) -> list[Path]:
             if panel.figure_json is not None:
                 figures.append(_on_white(plotly.io.from_json(str(panel.figure_json)), panel.title))
                 paths.append(folder / f"{section.key}-{place + 1}.png")
+    for path in paths:
+        check_place(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        # All at once: one browser draws them in turn.
-        plotly.io.write_images(figures, paths, width=PICTURE_WIDTH, scale=PICTURE_SCALE,
-                               height=[figure.layout.height for figure in figures])  # fmt: skip
+        with tempfile.TemporaryDirectory(prefix="stability-sweep-") as aside:
+            drawn = [Path(aside) / path.name for path in paths]
+            # All at once: one browser draws them in turn.
+            plotly.io.write_images(figures, drawn, width=PICTURE_WIDTH, scale=PICTURE_SCALE,
+                                   height=[figure.layout.height for figure in figures])  # fmt: skip
+            for source, path in zip(drawn, paths, strict=True):
+                write_output(path, source.read_bytes())
     except (ImportError, ValueError, RuntimeError) as error:
         reason = " ".join(str(error).split())[:160]
         hint = "pictures need Plotly's engine and Chrome or Chromium: pip install 'stability-sweep[png]'"

@@ -15,7 +15,7 @@ import plotly.offline
 from markupsafe import Markup
 
 from stability_sweep.report.payload import packed, table_rows
-from stability_sweep.report.writing import write_atomically
+from stability_sweep.report.writing import write_output
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def write_page(path: Path, context: PageContext) -> None:
         lstrip_blocks=True,
     )
     html = environment.get_template("page.html.j2").render(asdict(context), plotly_gzip_base64=plotly_script())
-    write_atomically(path, html.encode("utf-8"))
+    write_output(path, html.encode("utf-8"))
 
 
 def figure_panel(title: str, caption: str, figure: go.Figure, csv: str = "", **more: Any) -> Panel:

@@ -95,6 +95,9 @@ def broken_step_bytes(run: TrainingRun) -> bytes:
     return buffer.getvalue()
 
 
+SCRIPT_BEGINS = '"""Repeats step '
+"""What tells such a script from other programs."""
+
 SCRIPT = '''\
 """Repeats step {step} of trial {number} of study {study}: the loss or a gradient is not finite."""
 from pathlib import Path

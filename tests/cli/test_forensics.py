@@ -100,6 +100,7 @@ def test_replay_gives_the_same_bits_and_saves_the_step_that_broke(
     done = cli("replay", "small", number, "--save", "nan.pt")
     assert "same end, and the same bits" in done.stdout
     assert done.stdout.splitlines()[-1] == "Saved: nan.pt; run `python nan.py` to see it break"
+    assert {(tmp_path / name).stat().st_mode & 0o777 for name in ("nan.pt", "nan.py")} == {0o600}
     script = subprocess.run(
         [sys.executable, "nan.py"], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
@@ -129,6 +130,11 @@ def test_mistakes_are_told_in_one_line(cli: Cli, swept: dict[str, int], tmp_path
     wrong = error_line(cli("replay", "small", diverged, "--save", "nan.py", code=2))
     assert wrong == "--save: expected the name of a new file such as nan.pt, got nan.py"
     assert not (tmp_path / "nan.py").exists()
+    (tmp_path / "mine.py").write_text("print('mine')")
+    for place, told in (("mine.pt", "mine.py, where the script would go, is another program"),
+                        ("stability-sweep.db", "got a database, which output never replaces"),
+                        ("/dev/stdout", "got a device or a pipe")):  # fmt: skip
+        assert told in error_line(cli("replay", "small", diverged, "--save", place, code=2))
     with closing(database(tmp_path)) as connection, connection:
         newer = zlib.compress(json.dumps({"format": FORMAT + 1}).encode() + b"\n")
         connection.execute("UPDATE stability_telemetry SET content = ?", (newer,))

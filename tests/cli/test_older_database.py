@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Cli
+from tests.cli.conftest import Cli, error_line
 
 STABLE, DIVERGED = 0, 4
 """The trials without `largest_momentum` and `energy_drift`."""
@@ -54,3 +54,21 @@ def test_a_trial_of_it_is_replayed_and_compared_by_the_signals_in_common(cli: Cl
     found = json.loads(cli("replay", "old", str(DIVERGED), "--storage", old, "--json", "--threads", "1").stdout)
     assert found["same_end"]
     assert found["compared_steps"] == 2
+
+
+def test_no_output_replaces_the_database_that_it_comes_from(cli: Cli, old: str, tmp_path: Path) -> None:
+    before = (tmp_path / "old.db").read_bytes()
+    (tmp_path / "link.csv").symlink_to("old.db")
+    for command in (
+        ("export", "old", "--output", "old.db"),
+        ("export", "old", "--output", "link.csv"),
+        ("report", "old", "--output", "old.db"),
+        ("report", "old", "--format", "json", "--output", "link.csv"),
+    ):
+        assert "got a database, which output never replaces" in error_line(cli(*command, "--storage", old, code=2))
+    assert (tmp_path / "old.db").read_bytes() == before
+
+
+def test_standard_output_can_be_named(cli: Cli, old: str) -> None:
+    printed = cli("export", "old", "--storage", old).stdout
+    assert cli("export", "old", "--storage", old, "--output", "/dev/stdout").stdout == printed

@@ -19,7 +19,7 @@ from stability_sweep.data import FALLBACK_NOTICE
 from stability_sweep.errors import OutputError
 from stability_sweep.outcome import Outcome
 from stability_sweep.report import summary_sentences, write_study_report
-from stability_sweep.report.writing import write_atomically
+from stability_sweep.report.writing import write_output
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.schema import ResultRow
 from stability_sweep.telemetry import SIGNALS, Telemetry
@@ -279,7 +279,7 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> 
     resource.setrlimit(resource.RLIMIT_FSIZE, (1000, before[1]))
     try:
         with pytest.raises(OutputError, match=r"report\.html: cannot be written: File too large; nothing was changed"):
-            write_atomically(path, b"x" * 100_000)
+            write_output(path, b"x" * 100_000)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert path.read_text() == "old"
@@ -288,8 +288,8 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one(tmp_path: Path) -> 
 
 def test_a_report_in_an_impossible_place_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(OutputError, match="cannot be written: File exists"):
-        write_atomically(tmp_path / "file" / "report.html", b"x")
+    with pytest.raises(OutputError, match="cannot be written: Not a directory"):
+        write_output(tmp_path / "file" / "report.html", b"x")
 
 
 def test_a_large_study_is_counted_whole_and_shown_in_part(tmp_path: Path) -> None:
