@@ -291,6 +291,12 @@ def split_dimension(name: str) -> tuple[str, str]:
     return section, field
 
 
+def is_dimension(name: str) -> bool:
+    """Whether a column or a key is called as a dimension is: by a short name, or by the path of a setting."""
+    section, dot, _ = name.partition(".")
+    return name in CORE_DIMENSIONS or (bool(dot) and section in _SECTIONS)
+
+
 def _setting(name: str) -> FieldInfo:
     """The setting that a dimension varies."""
     section, field = split_dimension(name)

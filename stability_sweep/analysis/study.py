@@ -14,7 +14,7 @@ from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
-from stability_sweep.analysis.frame import counted
+from stability_sweep.analysis.frame import counted, with_gaps
 from stability_sweep.analysis.importance import dimension_importance
 from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
@@ -65,7 +65,7 @@ class Analysis:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table under the name of its file."""
         named = {
-            "trials": self.frame,
+            "trials": with_gaps(self.frame),
             "quality": self.quality,
             "speed-limits": self.limits,
             "best-stable-settings": self.best,

@@ -7,6 +7,7 @@ from pathlib import Path
 import typer
 
 from stability_sweep.cli.options import DataDir
+from stability_sweep.cli.printing import say, say_path
 from stability_sweep.errors import DataError
 
 app = typer.Typer(help="Find, download and check MNIST.", no_args_is_help=True)
@@ -25,7 +26,7 @@ def fetch() -> None:
     for name in mnist.SHA256:
         cached = mnist.find(mnist.cache_folder(), name)
         path = cached if cached is not None and _is_right(cached, name) else mnist.fetch(name)
-        typer.echo(f"{path}  right")
+        say(f"{path}  right")
 
 
 @app.command()
@@ -46,10 +47,10 @@ def verify(data_dir: DataDir = None) -> None:
             if path is None:
                 raise DataError(f"{location.folder / name}.gz: missing")
             mnist.read_verified(path, name)
-            typer.echo(f"{path}: right")
+            say(f"{path}: right")
         except DataError as error:
             wrong += 1
-            typer.echo(str(error))
+            say(str(error))
     if wrong:
         raise DataError(f"{wrong} of {len(mnist.SHA256)} files in {location.folder} are missing or corrupt")
 
@@ -64,7 +65,7 @@ def where(data_dir: DataDir = None) -> None:
     """
     from stability_sweep.data import mnist
 
-    typer.echo(mnist.locate(data_dir).folder)
+    say_path(mnist.locate(data_dir).folder)
 
 
 def _is_right(path: Path, name: str) -> bool:

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stability_sweep.cli.options import Storage
+from stability_sweep.cli.printing import say
 from stability_sweep.environment import DEFAULT_STORAGE
 
 app = typer.Typer(help="Look after a study database.", no_args_is_help=True)
@@ -24,9 +25,9 @@ def upgrade(storage: Storage = DEFAULT_STORAGE) -> None:
 
     before, after = Database.upgrade(storage)
     if before == after:
-        typer.echo(f"schema version {after}: nothing to do")
+        say(f"schema version {after}: nothing to do")
     else:
-        typer.echo(f"schema version {before} -> {after}")
+        say(f"schema version {before} -> {after}")
 
 
 @app.command()
@@ -46,4 +47,4 @@ def adopt(
 
     repository = open_repository(storage)
     study = repository.adopt(name)
-    typer.echo(f"study {study.name} has {repository.summary(study).finished} trials with an outcome")
+    say(f"study {study.name} has {repository.summary(study).finished} trials with an outcome")

@@ -23,6 +23,7 @@ from rich.progress import (
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.report.trial import describe_point, describe_result
 from stability_sweep.search_space import Point
+from stability_sweep.text import printable
 
 if TYPE_CHECKING:
     from stability_sweep.storage import StudySummary
@@ -64,8 +65,10 @@ class _Lines:
     def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
         self._finished += 1
         self._console.print(
-            f"[{self._finished}/{self._budget}] trial {number}  {describe_result(result)}  {describe_point(point)}  "
-            f"{result.wall_seconds:.1f} s",
+            printable(
+                f"[{self._finished}/{self._budget}] trial {number}  {describe_result(result)}  "
+                f"{describe_point(point)}  {result.wall_seconds:.1f} s"
+            ),
             markup=False,
             soft_wrap=True,
         )
@@ -104,8 +107,8 @@ class _Live:
     def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
         self._counts[result.outcome.value] += 1
         self.progress.console.print(
-            f"trial {number:>4}  [{COLORS[result.outcome]}]{escape(describe_result(result))}[/]  "
-            f"[bright_black]{escape(describe_point(point))}[/]"
+            f"trial {number:>4}  [{COLORS[result.outcome]}]{escape(printable(describe_result(result)))}[/]  "
+            f"[bright_black]{escape(printable(describe_point(point)))}[/]"
         )
         self.progress.update(self._study, description=self._tally(), advance=1)
         self.progress.update(self._trial, visible=False)

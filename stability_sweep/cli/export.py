@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from stability_sweep.cli.options import Name, Storage, open_repository
+from stability_sweep.cli.printing import say
 from stability_sweep.environment import DEFAULT_STORAGE
 
 
@@ -50,4 +51,4 @@ def export(
         typer.echo(content.decode("utf-8"), nl=False)
         return
     write_output(output, content)
-    typer.echo(f"Export: {output}", err=True)
+    say(f"Export: {output}", err=True)

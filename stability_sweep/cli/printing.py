@@ -12,10 +12,18 @@ import typer
 
 from stability_sweep.text import escaped, printable, printable_lines
 
+LONGEST_OUTPUT = 1_000
+"""Characters of a line of output, whatever the database says; a sentence about many dimensions takes 400."""
+
 
 def say(line: object = "", *, err: bool = False) -> None:
-    """Print one line. What it quotes may come from the database, so it is escaped, and cut at 300 characters."""
-    typer.echo(printable(line), err=err)
+    """Print one line; what it quotes may come from the database."""
+    typer.echo(printable(line, LONGEST_OUTPUT), err=err)
+
+
+def say_path(path: object) -> None:
+    """Print a path as long as it is: programs read it."""
+    typer.echo(escaped(str(path)))
 
 
 def say_json(value: Any) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -18,6 +17,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
+from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import OutputError, StudyError
 
@@ -62,7 +62,7 @@ def replay(
     images = load_images(study.effective_definition.data, data_dir, place)
     done = replay_trial(study, stored_trial, telemetry, images)
     if as_json:
-        typer.echo(json.dumps(_as_json(done), allow_nan=False))
+        say_json(_as_json(done))
     else:
         _tell(done, trial, study.name)
     if save is None:
@@ -75,7 +75,7 @@ def replay(
     text = SCRIPT.format(step=done.here.steps, number=trial, study=study.name, file=save.name)
     write_output(save, broken_step_bytes(done.run), mode=PRIVATE)
     write_output(script, text.encode(), mode=PRIVATE)
-    typer.echo(f"Saved: {save}; run `python {script}` to see it break", err=as_json)
+    say(f"Saved: {save}; run `python {script}` to see it break", err=as_json)
 
 
 def _check_saving(path: Path, number: int, result: TrialResult) -> None:
@@ -104,22 +104,22 @@ def _device_here(recorded: str) -> str:
 def _tell(done: Replay, number: int, study: str) -> None:
     from stability_sweep.report.trial import describe_result
 
-    typer.echo(f"trial {number} of study {study}")
-    typer.echo(f"then   {describe_result(done.then)}")
-    typer.echo(f"here   {describe_result(done.here)}")
+    say(f"trial {number} of study {study}")
+    say(f"then   {describe_result(done.then)}")
+    say(f"here   {describe_result(done.here)}")
     if done.same_bits:
-        typer.echo(f"same end, and the same bits at all {done.compared_steps} steps that telemetry kept")
+        say(f"same end, and the same bits at all {done.compared_steps} steps that telemetry kept")
     elif not done.compared_steps:
-        typer.echo("the trial has no telemetry, so only the ends can be compared" + (": the same" * done.same_end))
+        say("the trial has no telemetry, so only the ends can be compared" + (": the same" * done.same_end))
     elif done.first_difference is not None:
         end = "the same end, but other" if done.same_end else "another end, and other"
-        typer.echo(f"{end} numbers from step {done.first_difference} on (steps kept by telemetry)")
+        say(f"{end} numbers from step {done.first_difference} on (steps kept by telemetry)")
     else:
-        typer.echo("the same bits at every step that telemetry kept, but another end")
+        say("the same bits at every step that telemetry kept, but another end")
     for line in done.differences:
-        typer.echo(f"differs  {line}")
+        say(f"differs  {line}")
     if not done.differences:
-        typer.echo("torch version, device, threads and processor are the same")
+        say("torch version, device, threads and processor are the same")
 
 
 def _as_json(done: Replay) -> dict[str, object]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +10,7 @@ import typer
 
 from stability_sweep.claim import DEFAULT_TOLERANCE
 from stability_sweep.cli.options import Name, Storage, open_repository
+from stability_sweep.cli.printing import say, say_json, say_path
 from stability_sweep.definition import load_claims
 from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import StabilitySweepError
@@ -101,8 +101,8 @@ def write_study_page(
         repository, study, path, tolerance=tolerance, claims=claims, refresh_seconds=refresh_seconds
     )
     for sentence in summary_sentences(analysis.definition, analysis.frame):
-        typer.echo(f"- {sentence}")
-    typer.echo(f"Report: {path}")
+        say(f"- {sentence}")
+    say(f"Report: {path}")
 
 
 def _watch(
@@ -140,12 +140,12 @@ def _write_as(
 
     analysis: Analysis = analyse_study(repository, study, tolerance=tolerance, claims=claims)
     if file_format is Format.JSON and output is None:
-        typer.echo(json.dumps(report_json(analysis), allow_nan=False))
+        say_json(report_json(analysis))
         return
     if file_format is Format.JSON:
         assert output is not None
         write_json(output, analysis)
-        typer.echo(f"Report: {output}")
+        say(f"Report: {output}")
         return
     folder = output or Path("reports") / study.name
     written = (
@@ -154,7 +154,7 @@ def _write_as(
         else write_pictures(folder, report_sections(analysis))
     )
     for path in written:
-        typer.echo(str(path))
+        say_path(path)
 
 
 def _compare(
@@ -165,4 +165,4 @@ def _compare(
     path = output or Path("reports") / f"{study.name}-and-{other.name}.html"
     first, second = (analyse_study(repository, each, tolerance=tolerance) for each in (study, other))
     write_comparison(path, first, second, storage=str(repository.database))
-    typer.echo(f"Comparison: {path}")
+    say(f"Comparison: {path}")

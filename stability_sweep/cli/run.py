@@ -21,6 +21,7 @@ from stability_sweep.cli.options import (
     set_threads,
 )
 from stability_sweep.cli.precision import precision_in_words
+from stability_sweep.cli.printing import say
 from stability_sweep.cli.report import write_study_page
 from stability_sweep.definition import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE
@@ -147,7 +148,7 @@ def run(
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.data.dataset:
-        typer.echo(f"notice: {FALLBACK_NOTICE}", err=True)
+        say(f"notice: {FALLBACK_NOTICE}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
     with stop.on_signals(), watching(repository.summary(study)) as observer:
         crew.work(repository, study, stop, observer)
@@ -176,8 +177,8 @@ def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> 
     if summary.finished > summary.budget:
         done = f"study {study.name} has {summary.finished} trials with an outcome, its budget is {summary.budget}"
     if stop.interrupted:
-        typer.echo(f"interrupted: {done}; run the same command again to go on", err=True)
+        say(f"interrupted: {done}; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
-    typer.echo(f"{done}.", err=True)
+    say(f"{done}.", err=True)
     if (precision := precision_in_words(repository, study)) is not None:
-        typer.echo(f"The 50% line is {precision}.", err=True)
+        say(f"The 50% line is {precision}.", err=True)

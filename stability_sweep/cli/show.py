@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
+from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
 
 if TYPE_CHECKING:
@@ -65,16 +65,17 @@ def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json
     if trial.stored is None and telemetry is None:
         trial.finished()
     if as_json:
-        typer.echo(json.dumps({"study": study.name, **trial_json(trial, telemetry, autopsy)}, allow_nan=False))
+        say_json({"study": study.name, **trial_json(trial, telemetry, autopsy)})
         return
-    typer.echo(f"trial {number} of study {study.name}")
+    say(f"trial {number} of study {study.name}")
     for line in trial_lines(trial, telemetry, autopsy):
-        typer.echo(line)
+        say(line)
 
 
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
     from stability_sweep.analysis import divergence_origins, study_frame, warning_signs
     from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
+    from stability_sweep.report.tables import json_rows
     from stability_sweep.report.trial import table_lines
 
     origins = divergence_origins(study_frame(repository, study))
@@ -82,17 +83,16 @@ def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> No
     signs = warning_signs((stored.result, telemetry) for stored, telemetry in measured)
     if as_json:
         tables = {"origins": origins, "warning_signs": signs}
-        found = {key: json.loads(table.to_json(orient="records")) for key, table in tables.items()}
-        typer.echo(json.dumps({"study": study.name, **found}))
+        say_json({"study": study.name, **{key: json_rows(table) for key, table in tables.items()}})
         return
     if origins.empty:
-        typer.echo("no trial has diverged")
+        say("no trial has diverged")
         return
     for line in table_lines(origins.to_dict("records"), ORIGIN_COLUMNS):  # type: ignore[arg-type]
-        typer.echo(line)
-    typer.echo("")
+        say(line)
+    say("")
     if signs.empty:
-        typer.echo("fewer than 5 trials are stable and have telemetry: what is usual is not known")
+        say("fewer than 5 trials are stable and have telemetry: what is usual is not known")
         return
     for line in table_lines(signs.to_dict("records"), WARNING_COLUMNS):  # type: ignore[arg-type]
-        typer.echo(line)
+        say(line)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
-
-import typer
 
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
 from stability_sweep.cli.precision import precision_figures, precision_in_words
+from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
 
 
@@ -23,22 +21,22 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     study = repository.get_study(name)
     summary = repository.summary(study)
     if as_json:
-        typer.echo(json.dumps({**asdict(summary), "precision": precision_figures(repository, study)}))
+        say_json({**asdict(summary), "precision": precision_figures(repository, study)})
         return
-    typer.echo(f"study     {summary.study}")
-    typer.echo(f"finished  {summary.finished} of {summary.budget}")
+    say(f"study     {summary.study}")
+    say(f"finished  {summary.finished} of {summary.budget}")
     for outcome, count in summary.outcomes.items():
-        typer.echo(f"  {outcome:<8}{count:>5}")
-    typer.echo(f"running   {summary.running}")
-    typer.echo(f"waiting   {summary.waiting}")
+        say(f"  {outcome:<8}{count:>5}")
+    say(f"running   {summary.running}")
+    say(f"waiting   {summary.waiting}")
     if (precision := precision_in_words(repository, study)) is not None:
-        typer.echo(f"50% line  {precision}")
+        say(f"50% line  {precision}")
     if summary.lock is not None:
         holder, seconds = summary.lock
-        typer.echo(f"lock      held by {holder} for {seconds:.0f} s: no other worker can begin a new trial")
+        say(f"lock      held by {holder} for {seconds:.0f} s: no other worker can begin a new trial")
     for worker in summary.workers:
         work = "no trial" if worker.trial is None else f"trial {worker.trial}"
-        typer.echo(
+        say(
             f"worker    {worker.host}:{worker.process_id} on {worker.device}, {'alive' if worker.alive else 'DEAD'}, "
             f"last seen {worker.last_seen_seconds:.0f} s ago, {work}"
         )

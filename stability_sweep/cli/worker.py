@@ -17,6 +17,7 @@ from stability_sweep.cli.options import (
     resolve_device,
     set_threads,
 )
+from stability_sweep.cli.printing import say
 from stability_sweep.environment import DEFAULT_STORAGE, PARENT_VARIABLE
 
 
@@ -53,6 +54,6 @@ def worker(
     )
     with stop.on_signals(), watching(repository.summary(study)) as observer:
         finished = Worker(repository, study, images, stop, observer).run()
-    typer.echo(f"this worker finished {finished} trials of study {study.name}", err=True)
+    say(f"this worker finished {finished} trials of study {study.name}", err=True)
     if stop.interrupted:
         raise typer.Exit(INTERRUPTED_EXIT_CODE)

@@ -14,15 +14,16 @@ from stability_sweep import __version__
 from stability_sweep.analysis import Analysis
 from stability_sweep.errors import OutputError
 from stability_sweep.report.page import Section
-from stability_sweep.report.payload import csv_text, plain_value
 from stability_sweep.report.summary import summary_sentences
+from stability_sweep.report.tables import csv_of_table, json_rows
 from stability_sweep.report.writing import check_place, write_output
+from stability_sweep.spelling import DIGITS
 
 PICTURE_WIDTH, PICTURE_SCALE = 900, 2
 
 
 def report_json(analysis: Analysis) -> dict[str, Any]:
-    """Every table of a report but the maps' grids. JSON has no infinity: it is the text "off" or "-inf"."""
+    """Every table of a report but the maps' grids; numbers that are not finite are the texts of `spelling`."""
     tables = {name: table for name, table in analysis.tables().items() if not name.startswith("map-")}
     return {
         "study": analysis.definition.name,
@@ -30,12 +31,7 @@ def report_json(analysis: Analysis) -> dict[str, Any]:
         "summary": summary_sentences(analysis.definition, analysis.frame),
         "tolerance": analysis.tolerance,
         "effects_note": analysis.effects.note,
-        "tables": {
-            name: [
-                {str(key): plain_value(value) for key, value in row.items()} for row in table.to_dict(orient="records")
-            ]
-            for name, table in tables.items()
-        },
+        "tables": {name: json_rows(table, digits=DIGITS) for name, table in tables.items()},
     }
 
 
@@ -56,7 +52,7 @@ def write_csv_files(folder: Path, analysis: Analysis) -> Iterator[Path]:
     """
     for name, table in analysis.tables().items():
         path = folder / f"{name}.csv"
-        write_output(path, csv_text(table).encode("utf-8"))
+        write_output(path, csv_of_table(table).encode("utf-8"))
         yield path
 
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.axes import format_value
+from stability_sweep.analysis.axes import is_off
+from stability_sweep.analysis.frame import with_gaps
 from stability_sweep.autopsy import Autopsy
+from stability_sweep.definition import is_dimension
 from stability_sweep.outcome import Outcome
+from stability_sweep.report.tables import csv_of_table, json_number, plain_columns
+from stability_sweep.search_space import OFF
+from stability_sweep.spelling import DIGITS, NEVER_ON_PAGE, shown
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.repository import OnDamaged
 from stability_sweep.telemetry import Telemetry
@@ -68,13 +72,13 @@ def payload(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], details: di
         tables: what can be downloaded, by name.
         details: from `trial_details`.
     """
-    listed = listed_trials(frame)
+    listed = with_gaps(listed_trials(frame))
     columns = [name for name in listed.columns if name not in NOT_LISTED]
     content = {
         "columns": columns,
-        "trials": [[plain_value(value) for value in row] for row in listed[columns].itertuples(index=False)],
+        "trials": _rows(listed[columns]),
         "details": {str(number): detail for number, detail in details.items()},
-        "csv": {name: csv_text(listed if name == "trials" else table) for name, table in tables.items()},
+        "csv": {name: csv_of_table(listed if name == "trials" else table) for name, table in tables.items()},
     }
     return packed(json.dumps(content, separators=(",", ":"), allow_nan=False).encode("utf-8"))
 
@@ -82,11 +86,6 @@ def payload(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], details: di
 def listed_trials(frame: pd.DataFrame) -> pd.DataFrame:
     """The trials that the page lists: all, or evenly chosen ones."""
     return _every(frame, MOST_LISTED)
-
-
-def csv_text(table: pd.DataFrame) -> str:
-    """A table as CSV; numbers with six digits, "off" as inf."""
-    return str(table.to_csv(index=False, float_format="%.6g", na_rep="nan"))
 
 
 def packed(content: bytes) -> str:
@@ -106,7 +105,7 @@ def _signals(telemetry: Telemetry) -> dict[str, Any]:
     return {
         "steps": telemetry.steps[kept].tolist(),
         "signals": {
-            name: [plain_value(float(value)) for value in telemetry.signal(name)[kept]]
+            name: [json_number(float(value), DIGITS) for value in telemetry.signal(name)[kept]]
             for name in DETAIL_SIGNALS
             if name in telemetry.signals
         },
@@ -120,34 +119,28 @@ def _autopsy(autopsy: Autopsy) -> dict[str, Any]:
     }
 
 
-def plain_value(value: Any) -> Any:
-    """A JSON value: numbers with four digits; what is not finite as a text, what was never measured as null."""
-    if value is None or value is pd.NA:
-        return None
-    if isinstance(value, np.generic):
-        value = value.item()
-    if not isinstance(value, float):
-        return value
-    if math.isnan(value):
-        return None
-    return value if math.isfinite(value) and value == round(value, 4) else _short(value)
-
-
-def _short(value: float) -> float | str:
-    return float(f"{value:.4g}") if math.isfinite(value) else format_value(value) if value > 0 else "-inf"
+def _rows(table: pd.DataFrame) -> list[list[Any]]:
+    """The trials' rows for the page's script; "off" where a dimension is infinite."""
+    columns = [
+        [OFF if is_dimension(name) and is_off(value) else json_number(value, DIGITS) for value in values]
+        for name, values in plain_columns(table).items()
+    ]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def table_rows(table: pd.DataFrame, columns: Sequence[str]) -> list[list[str]]:
     """Cells as people read them."""
-    return [[cell_text(value) for value in row] for row in table[list(columns)].itertuples(index=False)]
+    plain = plain_columns(table[list(columns)])
+    cells = [[cell_text(value, dimension=is_dimension(name)) for value in plain[name]] for name in columns]
+    return [list(row) for row in zip(*cells, strict=True)]
 
 
-def cell_text(value: Any) -> str:
-    """A value in a table of the page: four digits; a dash for what is unknown."""
+def cell_text(value: Any, *, dimension: bool = False) -> str:
+    """A value in a table of the page: four digits; a dash for what is not known, "off" for an infinite dimension."""
     if isinstance(value, np.generic):
         value = value.item()
-    if value is None or value is pd.NA or (isinstance(value, float) and math.isnan(value)):
-        return "–"
-    if isinstance(value, float):
-        return format_value(value) if math.isinf(value) and value > 0 else f"{value:.4g}"
-    return str(value).replace("_", " ")
+    if dimension and is_off(value):
+        return OFF
+    if value is None or isinstance(value, float):
+        return shown(value, never=NEVER_ON_PAGE)
+    return printable(str(value).replace("_", " "))

@@ -13,8 +13,10 @@ from stability_sweep.analysis.axes import format_value
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.outcome import LOSS_FIELDS, TrialResult
 from stability_sweep.search_space import Point
+from stability_sweep.spelling import NEVER_ON_TERMINAL, json_value, shown
 from stability_sweep.storage import Provenance, StoredTrial
 from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.text import printable
 
 SPARKLINE_WIDTH = 40
 BARS = "▁▂▃▄▅▆▇█"
@@ -25,6 +27,7 @@ LOG_DECADES = 2.0
 LAST_STEPS_SHOWN = 8
 LAST_COLUMNS = ("loss", "gradient_norm", "update_norm", "largest_latent", "largest_momentum", "largest_eigenvalue")
 TRAIL_SHOWN = 8
+LONGEST_CELL = 80
 
 
 def trial_lines(trial: StoredTrial, telemetry: Telemetry | None, autopsy: Autopsy | None) -> Iterator[str]:
@@ -64,7 +67,7 @@ def describe_result(result: TrialResult) -> str:
         return f"{result.outcome.value} at step {result.steps} ({result.divergence.signal.value.replace('_', ' ')})"
     if result.failure is not None:
         return f"{result.outcome.value}: {result.failure}"
-    return f"{result.outcome.value}, final loss {result.final_loss:.4g}"
+    return f"{result.outcome.value}, final loss {shown(result.final_loss)}"
 
 
 def sparkline(values: NDArray[np.float64], width: int = SPARKLINE_WIDTH) -> str:
@@ -91,7 +94,7 @@ def _bar(height: float) -> str:
 
 def _losses(result: TrialResult) -> str:
     parts = [(name.removesuffix("_loss"), getattr(result, name)) for name in LOSS_FIELDS if name != "spike_height"]
-    return "  ".join(f"{name} {value:.4g}" for name, value in parts if value is not None) or "none"
+    return "  ".join(f"{name} {shown(value)}" for name, value in parts if value is not None) or "none"
 
 
 def _spikes(result: TrialResult) -> str:
@@ -99,7 +102,7 @@ def _spikes(result: TrialResult) -> str:
         return "not counted"
     if not result.spikes:
         return "none that came back"
-    return f"{result.spikes} that came back, the highest rose by {result.spike_height:.4g}"
+    return f"{result.spikes} that came back, the highest rose by {shown(result.spike_height)}"
 
 
 def _place(provenance: Provenance) -> str:
@@ -136,11 +139,11 @@ def _last_step_lines(telemetry: Telemetry) -> Iterator[str]:
 
 
 def trial_json(trial: StoredTrial, telemetry: Telemetry | None, autopsy: Autopsy | None) -> dict[str, Any]:
-    """The same for programs. JSON has no NaN and no infinity: they are the texts "nan", "inf" and "-inf"."""
+    """The same for programs. JSON has no NaN and no infinity: see `spelling`."""
     return {
         "trial": trial.number,
         "state": trial.state,
-        "point": {name: _plain(value) for name, value in trial.point.items()},
+        "point": {name: json_value(value) for name, value in trial.point.items()},
         "result": None if trial.stored is None else result_json(trial.stored.result),
         "provenance": None if trial.stored is None else vars(trial.stored.provenance),
         "autopsy": None if autopsy is None else _autopsy_json(autopsy),
@@ -148,7 +151,7 @@ def trial_json(trial: StoredTrial, telemetry: Telemetry | None, autopsy: Autopsy
         if telemetry is None
         else {
             "steps": telemetry.steps.tolist(),
-            "signals": {name: [_plain(v) for v in telemetry.signal(name).tolist()] for name in telemetry.signals},
+            "signals": {name: [json_value(v) for v in telemetry.signal(name).tolist()] for name in telemetry.signals},
             "meaning": {name: SIGNALS[name] for name in telemetry.signals if name in SIGNALS},
         },
     }
@@ -156,7 +159,7 @@ def trial_json(trial: StoredTrial, telemetry: Telemetry | None, autopsy: Autopsy
 
 def result_json(result: TrialResult) -> dict[str, Any]:
     """A result as plain values."""
-    fields = {name: _plain(value) for name, value in vars(result).items() if name not in ("divergence", "outcome")}
+    fields = {name: json_value(value) for name, value in vars(result).items() if name not in ("divergence", "outcome")}
     divergence = result.divergence
     return {
         "outcome": result.outcome.value,
@@ -181,10 +184,6 @@ def _autopsy_json(autopsy: Autopsy) -> dict[str, Any]:
     }
 
 
-def _plain(value: Any) -> Any:
-    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
-
-
 def table_lines(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> Iterator[str]:
     """Rows under headings, right-aligned but for the first column; `columns` is heading by key."""
     cells = [[_cell(row[key]) for key in columns] for row in rows]
@@ -198,6 +197,7 @@ def table_lines(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> Iter
 
 
 def _cell(value: Any) -> str:
+    """A cell of the analysis, where NaN means "not known"."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
-        return "-"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+        return NEVER_ON_TERMINAL
+    return shown(value) if isinstance(value, float) else printable(value, LONGEST_CELL)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from stability_sweep.report import analyse_study, write_comparison, write_study_report
 from stability_sweep.storage import Database, Repository
 from stability_sweep.telemetry import SIGNALS, Telemetry
-from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition
+from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition, make_result
 from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
@@ -200,5 +201,32 @@ def test_a_comparison_draws_both_studies_on_the_same_axes(
     ranges = page.evaluate(script)
     assert ranges[0] == ranges[1] == "[-5,0]"
     assert page.locator("#settings td").count() > 0
+    assert complaints == []
+    page.close()
+
+
+def test_losses_that_are_not_finite_are_told_apart_and_sorted_last(
+    browser: Browser, repository: Repository, finished_study: StudyBuilder, tmp_path: Path, complaints: list[str]
+) -> None:
+    losses = iter([math.nan, 30.0, math.inf, None, -math.inf, 20.0])
+    definition = make_definition(
+        search_space={"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"},
+        budget={"trials": 6},
+    )
+    study = finished_study(lambda point: make_result(final_loss=next(losses)), trials=6, definition=definition)
+    write_study_report(repository, study, tmp_path / "r.html")
+    page = opened(browser, tmp_path / "r.html", complaints)
+    heads = page.locator("#trial-table th").all_inner_texts()
+
+    def column(name: str) -> list[str]:
+        return page.locator(f"#trial-table tbody td:nth-child({heads.index(name) + 1})").all_inner_texts()
+
+    assert column("final loss") == ["nan", "30", "inf", "–", "-inf", "20"]
+    assert set(column("clip norm")) == {"off"}
+    button = page.locator("#trial-table th button").nth(heads.index("final loss"))
+    button.click()
+    assert column("final loss") == ["-inf", "20", "30", "inf", "nan", "–"]
+    button.click()
+    assert column("final loss") == ["inf", "30", "20", "-inf", "nan", "–"]
     assert complaints == []
     page.close()

@@ -109,7 +109,7 @@ def test_a_trials_telemetry_and_autopsy_are_on_the_page(
     assert detail["steps"][0] == 1
     assert detail["steps"][-1] == 70
     assert detail["signals"]["loss"][0] == 2.0
-    assert detail["signals"]["loss"][-1] is None
+    assert detail["signals"]["loss"][-1] == "nan"
 
 
 def test_the_page_asks_the_network_for_nothing(

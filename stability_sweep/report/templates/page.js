@@ -69,6 +69,7 @@ addEventListener("afterprint", () => { if (before) setTheme(before === "dark"); 
 // -- tables ----------------------------------------------------------------------------------------------------------
 
 const ROWS_PER_PAGE = 50;
+const NEVER = "–";  // what was never measured; a number that is not finite is a text
 
 function connectDownloads(csv) {
   for (const button of document.querySelectorAll("button.download")) {
@@ -106,9 +107,12 @@ function connectTrials({ columns, trials, details }) {
   });
   table.tHead.append(head);
 
-  const number = (value) => ({ inf: Infinity, off: Infinity, "-inf": -Infinity })[value] ?? Number(value);
+  const infinite = new Map([["inf", Infinity], ["off", Infinity], ["-inf", -Infinity]]);
+  const number = (value) => infinite.get(value) ?? Number(value);
+  const last = (value) => value === null ? 2 : value === "nan" ? 1 : 0;
   const compare = (a, b) => {
-    if (a === null || b === null) return (a === null) - (b === null);  // what was never measured stays last
+    if (last(a) || last(b)) return last(a) - last(b);  // NaN stays last, after it what was never measured
+    if (number(a) === number(b)) return 0;  // infinities too, whose difference is NaN
     const order = Number.isNaN(number(a)) || Number.isNaN(number(b)) ? String(a).localeCompare(String(b)) : number(a) - number(b);
     return ascending ? order : -order;
   };
@@ -128,7 +132,7 @@ function connectTrials({ columns, trials, details }) {
     table.tBodies[0].replaceChildren(...rows.slice(page * ROWS_PER_PAGE, (page + 1) * ROWS_PER_PAGE).map(rowOf));
   }
   function textOf(value) {
-    if (value === null) return "";
+    if (value === null) return NEVER;
     if (typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3) return value.toExponential();
     return String(value).replaceAll("_", " ");
   }
@@ -179,7 +183,7 @@ function detailOf(detail, number) {
   }
   for (const [name, values] of Object.entries(detail.signals ?? {})) {
     const item = element("div", "", { className: "signal" });
-    item.append(element("b", name.replaceAll("_", " ")), sparkline(values), element("span", `${values[0] ?? "nan"} to ${values.at(-1) ?? "nan"}`));
+    item.append(element("b", name.replaceAll("_", " ")), sparkline(values), element("span", `${values[0] ?? NEVER} to ${values.at(-1) ?? NEVER}`));
     box.append(item);
   }
   return box;

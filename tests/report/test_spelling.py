@@ -1,0 +1,115 @@
+"""NaN, the infinities, what was never measured and "off" have one spelling each, on every surface."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stability_sweep.analysis import trial_records
+from stability_sweep.analysis.frame import columns
+from stability_sweep.outcome import LOSS_FIELDS, Divergence, Outcome, Signal
+from stability_sweep.report import analyse_study, write_study_report
+from stability_sweep.report.formats import report_json
+from stability_sweep.report.payload import cell_text
+from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text
+from stability_sweep.report.trial import describe_result, result_json, trial_json, trial_lines
+from stability_sweep.storage import Repository, StoredStudy
+from tests.conftest import StudyBuilder, make_definition, make_result
+from tests.report.test_page import Soup, payload_of
+
+VALUES = {"finite": 30.5, "nan": math.nan, "inf": math.inf, "-inf": -math.inf, "": None}
+"""What a loss can be, by its spelling in CSV."""
+
+
+def back(text: str | float | None) -> float | None:
+    """What a program reads back from CSV or JSON."""
+    return None if text in ("", None) else float(text)  # type: ignore[arg-type]
+
+
+def same(a: float | None, b: float | None) -> bool:
+    return a is b or repr(a) == repr(b)
+
+
+@pytest.fixture
+def study(repository: Repository, finished_study: StudyBuilder) -> StoredStudy:
+    """One trial for every value of the final loss, then two that diverged by an infinite and by a NaN loss."""
+    results = [make_result(final_loss=value, max_loss=value, validation_loss=value) for value in VALUES.values()]
+    for loss, signal in ((math.inf, Signal.INF_LOSS), (math.nan, Signal.NAN_LOSS)):
+        divergence = Divergence(step=3, signal=signal)
+        results.append(make_result(Outcome.DIVERGED, divergence=divergence, final_loss=loss, max_loss=loss))
+    queue = iter(results)
+    space = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": ["off"]}
+    definition = make_definition(search_space=space, budget={"trials": len(results)})
+    return finished_study(lambda point: next(queue), trials=len(results), definition=definition)
+
+
+FINAL = [*VALUES.values(), math.inf, math.nan]
+
+
+def check(found: list[Any]) -> None:
+    assert all(same(back(value), expected) for value, expected in zip(found, FINAL, strict=True)), found
+
+
+def test_csv_and_json_give_every_value_back(repository: Repository, study: StoredStudy, tmp_path: Path) -> None:
+    exported = csv_bytes(trial_records(repository, study), columns(study)).decode()
+    analysis = analyse_study(repository, study)
+    write_study_report(repository, study, tmp_path / "r.html")
+    payload = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))
+    texts = (exported, csv_of_table(analysis.tables()["trials"]), payload["csv"]["trials"])
+    for text in texts:
+        rows = list(csv.DictReader(io.StringIO(text)))
+        check([row["final_loss"] for row in rows])
+        assert {row["clip_norm"] for row in rows} == {"inf"}
+        assert [row["validation_loss"] for row in rows[-2:]] == ["", ""]
+        assert "never_measured" not in rows[0]
+    trials = json.loads(json.dumps(report_json(analysis), allow_nan=False))["tables"]["trials"]
+    check([row["final_loss"] for row in trials])
+    assert {row["clip_norm"] for row in trials} == {"inf"}
+    shown = [trial_json(repository.trial(study, number), None, None) for number in range(len(FINAL))]
+    check([json.loads(json.dumps(trial, allow_nan=False))["result"]["final_loss"] for trial in shown])
+    assert {trial["point"]["clip_norm"] for trial in shown} == {"inf"}
+
+
+def test_the_page_says_off_of_a_dimension_and_inf_of_a_loss(
+    repository: Repository, study: StoredStudy, tmp_path: Path
+) -> None:
+    write_study_report(repository, study, tmp_path / "r.html")
+    payload = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))
+    assert payload["columns"].count("final_loss") == 1
+    assert "never_measured" not in payload["columns"]
+    place = {name: payload["columns"].index(name) for name in ("final_loss", "clip_norm", *LOSS_FIELDS)}
+    final = [row[place["final_loss"]] for row in payload["trials"]]
+    assert final == [30.5, "nan", "inf", "-inf", None, "inf", "nan"]
+    assert {row[place["clip_norm"]] for row in payload["trials"]} == {"off"}
+    assert all(row[place[name]] != "off" for row in payload["trials"] for name in LOSS_FIELDS)
+
+
+def test_the_terminal_says_it_in_the_same_words(repository: Repository, study: StoredStudy) -> None:
+    found = [next(trial_lines(repository.trial(study, number), None, None)) for number in range(len(VALUES))]
+    assert [line.rsplit(" ", 1)[1] for line in found] == ["30.5", "nan", "inf", "-inf", "-"]
+    lines = list(trial_lines(repository.trial(study, 2), None, None))
+    assert "clip_norm off" in lines[1]
+    assert "final inf" in lines[3]
+    assert describe_result(make_result(final_loss=math.inf)) == "stable, final loss inf"
+    assert result_json(make_result(final_loss=-math.inf))["final_loss"] == "-inf"
+
+
+def test_a_table_of_the_page_says_off_only_in_the_column_of_a_dimension() -> None:
+    assert [cell_text(value) for value in (1.23456, math.nan, math.inf, -math.inf, None)] == [
+        "1.235", "nan", "inf", "-inf", "–",
+    ]  # fmt: skip
+    assert cell_text(math.inf, dimension=True) == "off"
+
+
+def test_texts_that_look_like_formulas_are_quoted_and_numbers_are_not() -> None:
+    found = list(
+        csv.reader(io.StringIO(csv_text({"a": ["=1+1", "@x", "-5", "ok", "\t=1"], "b": [-1, -0.5, -math.inf, 2, 3]})))
+    )
+    assert [row[0] for row in found[1:]] == ["'=1+1", "'@x", "'-5", "ok", "'\\t=1"]
+    assert [row[1] for row in found[1:]] == ["-1", "-0.5", "-inf", "2", "3"]
