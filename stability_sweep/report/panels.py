@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import math
 
 import numpy as np
@@ -13,6 +14,7 @@ from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED
 from stability_sweep.outcome import Outcome
 from stability_sweep.report.maps import MOST_DRAWN, drawn, hover
 from stability_sweep.report.theme import DANGER, DASHES, MARKERS, OUTCOME_STYLE, PATTERNS, QUALITATIVE, shades, style
+from stability_sweep.text import printable
 
 START = 0.7
 """Where a curve begins on a logarithmic axis of steps: before the first one."""
@@ -137,7 +139,8 @@ def origins_figure(by_band: pd.DataFrame, axis: Axis) -> go.Figure:
     """Causes of divergence by band of a dimension, as stacked bars of trials."""
     figure = go.Figure()
     for place, (cause, part) in enumerate(by_band.groupby("cause", dropna=False, sort=False)):
-        name = str(cause).replace("_", " ") if isinstance(cause, str) else "no autopsy"
+        # Plotly takes its texts for a kind of HTML, with links.
+        name = html.escape(printable(cause.replace("_", " "))) if isinstance(cause, str) else "no autopsy"
         figure.add_bar(
             x=part["label"],
             y=part["trials"],

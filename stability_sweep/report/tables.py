@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +16,9 @@ from stability_sweep.text import escaped
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 """What a spreadsheet takes for the beginning of a formula."""
+
+LONG_NUMBER = 1e6
+"""A number below it is written out, if a few digits after the point are all that it has."""
 
 
 def plain_columns(table: pd.DataFrame) -> dict[str, list[Any]]:
@@ -52,8 +54,10 @@ def json_number(value: Any, digits: int | None = None) -> Any:
     """A JSON value: a number with so many digits, one that is not finite as a text; None is null."""
     if isinstance(value, np.generic):
         value = value.item()
-    if not isinstance(value, float) or digits is None or (math.isfinite(value) and value == round(value, digits)):
+    if not isinstance(value, float) or digits is None:
         return json_value(value)
+    if abs(value) < LONG_NUMBER and value == round(value, digits):
+        return value
     return json_value(float(f"{value:.{digits}g}"))
 
 

@@ -42,7 +42,8 @@ def hostile(old: str, tmp_path: Path) -> str:
     [
         ("status", "old"), ("status", "old", "--json"), ("list",), ("list", "--json"),
         ("show", "old"), ("show", "old", "--json"), ("show", "old", "4"), ("show", "old", "7"),
-        ("show", "old", "4", "--json"), ("export", "old"), ("report", "old", "--format", "json"), ("report", "old", "--output", "r.html"),
+        ("show", "old", "4", "--json"), ("export", "old"), ("report", "old", "--format", "json"),
+        ("report", "old", "--output", "r.html"),
     ],
     ids=" ".join,
 )  # fmt: skip

@@ -17,7 +17,7 @@ from stability_sweep.outcome import LOSS_FIELDS, Divergence, Outcome, Signal
 from stability_sweep.report import analyse_study, write_study_report
 from stability_sweep.report.formats import report_json
 from stability_sweep.report.payload import cell_text
-from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text
+from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text, json_number
 from stability_sweep.report.trial import describe_result, result_json, trial_json, trial_lines
 from stability_sweep.storage import Repository, StoredStudy
 from tests.conftest import StudyBuilder, make_definition, make_result
@@ -113,3 +113,9 @@ def test_texts_that_look_like_formulas_are_quoted_and_numbers_are_not() -> None:
     )
     assert [row[0] for row in found[1:]] == ["'=1+1", "'@x", "'-5", "ok", "'\\t=1"]
     assert [row[1] for row in found[1:]] == ["-1", "-0.5", "-inf", "2", "3"]
+
+
+def test_a_json_number_has_the_digits_that_are_asked_for() -> None:
+    values = (1.3291523898349566e33, 123456.0, 0.125, 0.123456, math.nan, None, 7, "text")
+    assert [json_number(value, 4) for value in values] == [1.329e33, 123456.0, 0.125, 0.1235, "nan", None, 7, "text"]
+    assert json_number(0.123456) == 0.123456
