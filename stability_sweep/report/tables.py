@@ -80,33 +80,32 @@ def csv_text(columns: Mapping[str, Sequence[Any]], *, digits: int | None = None)
         columns: values by name, all as many.
         digits: of a number that is not whole; None for all that it has.
     """
-    cells = _Cells(digits)
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([cells.of(name) for name in columns])
-    writer.writerows(zip(*(map(cells.of, values) for values in columns.values()), strict=True))
+    writer.writerow([_safe(name) for name in columns])
+    writer.writerows(zip(*(_cells(values, digits) for values in columns.values()), strict=True))
     return text.getvalue()
 
 
-class _Cells:
-    """Turns values into cells; texts are often the same (outcomes, devices), and made safe once."""
+def _cells(values: Sequence[Any], digits: int | None) -> Sequence[Any]:
+    """A column's cells; what the writer itself writes as it should be (None is an empty field to it) is left to it."""
+    kinds = set(map(type, values))
+    if kinds <= ({int, bool, type(None)} if digits is not None else {int, bool, float, type(None)}):
+        return values
+    if kinds <= {str, type(None)}:  # texts are often the same: outcomes, devices
+        safe = {text: None if text is None else _safe(text) for text in set(values)}
+        return [safe[text] for text in values]
+    return [_cell(value, digits) for value in values]
 
-    def __init__(self, digits: int | None) -> None:
-        self._digits = digits
-        self._texts: dict[str, str] = {}
 
-    def of(self, value: Any) -> Any:
-        if isinstance(value, str):
-            if value not in self._texts:
-                self._texts[value] = _safe(value)
-            return self._texts[value]
-        if isinstance(value, np.generic):
-            value = value.item()
-        if value is None:
-            return NEVER_IN_CSV
-        if isinstance(value, float) and self._digits is not None:
-            return f"{value:.{self._digits}g}"
-        return value
+def _cell(value: Any, digits: int | None) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, str):
+        return _safe(value)
+    if isinstance(value, float) and digits is not None:
+        return f"{value:.{digits}g}"
+    return NEVER_IN_CSV if value is None else value
 
 
 def _safe(text: str) -> str:
