@@ -39,10 +39,12 @@ MIRRORS = (
 )
 
 FOUR_WAYS_OUT = (
-    "(1) connect to the internet and run `stability-sweep data fetch`, (2) pass --data-dir FOLDER with the MNIST "
-    f'files, (3) set {DATA_VARIABLE}=FOLDER, (4) put dataset = "digits" into the definition\'s [data] table, which '
-    "needs no download"
+    "(1) connect to the internet and run `stability-sweep data fetch`",
+    "(2) pass --data-dir FOLDER with the MNIST files",
+    f"(3) set {DATA_VARIABLE}=FOLDER",
+    '(4) put dataset = "digits" into the definition\'s [data] table, which needs no download',
 )
+"""A line each."""
 
 _IDX_IMAGES_MAGIC = 2051
 _IDX_HEADER_BYTES = 16
@@ -93,8 +95,8 @@ def training_images(data_dir: Path | None) -> NDArray[np.uint8]:
     path = find(location.folder, TRAINING_FILE)
     if path is None and not location.is_cache:
         raise DataError(
-            f"{location.origin} is {location.folder}, but there is no {TRAINING_FILE}.gz in it; "
-            f"ways out: {FOUR_WAYS_OUT}"
+            f"{location.origin} is {location.folder}, but there is no {TRAINING_FILE}.gz in it; ways out:",
+            *FOUR_WAYS_OUT,
         )
     if path is None:
         path = fetch(TRAINING_FILE)
@@ -174,5 +176,6 @@ def fetch(name: str, *, mirrors: Sequence[str] = MIRRORS, timeout_seconds: float
         finally:
             unchecked.unlink(missing_ok=True)
     raise MissingDataError(
-        f"MNIST is not on this machine and could not be downloaded ({'; '.join(reasons)}); ways out: {FOUR_WAYS_OUT}"
+        f"MNIST is not on this machine and could not be downloaded ({'; '.join(reasons)}); ways out:",
+        *FOUR_WAYS_OUT,
     )

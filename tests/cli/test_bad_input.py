@@ -105,9 +105,10 @@ def test_a_corrupt_mnist_file_is_named(cli: Cli, tmp_path: Path, mnist_dir: Path
 
 def test_no_mnist_anywhere_tells_the_four_ways_out(cli: Cli, tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(MNIST_TOML)
-    line = error_line(cli("run", "study.toml", "--data-dir", str(tmp_path), code=2))
-    for way in ("(1)", "(2) pass --data-dir", "(3) set STABILITY_SWEEP_DATA", '(4) put dataset = "digits"'):
-        assert way in line
+    first, *ways = cli("run", "study.toml", "--data-dir", str(tmp_path), code=2).stderr.splitlines()
+    assert first.endswith("but there is no train-images-idx3-ubyte.gz in it; ways out:")
+    told = ("(1) ", "(2) pass --data-dir", "(3) set STABILITY_SWEEP_DATA", '(4) put dataset = "digits"')
+    assert all(way.startswith(beginning) for way, beginning in zip(ways, told, strict=True))
 
 
 def test_the_report_has_nowhere_to_go(cli: Cli, definition_file: Path, tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ VALUES = {"finite": 30.5, "nan": math.nan, "inf": math.inf, "-inf": -math.inf, "
 
 def back(text: str | float | None) -> float | None:
     """What a program reads back from CSV or JSON."""
-    return None if text in ("", None) else float(text)  # type: ignore[arg-type]
+    return None if text in ("", None) else float(text)
 
 
 def same(a: float | None, b: float | None) -> bool:
