@@ -92,7 +92,7 @@ def test_a_file_with_one_changed_pixel_is_named(copied: Path) -> None:
 
 
 def test_a_named_folder_without_mnist_is_an_error_with_the_ways_out(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"--data-dir is .* there is no .*; ways out: \(1\).*\(2\).*\(3\).*\(4\)"):
+    with pytest.raises(DataError, match=r"--data-dir is .* there is no .*; ways out:\n\(1\).*\n\(2\).*\n\(3\).*\n\(4\)"):
         mnist.training_images(tmp_path)
 
 
@@ -109,6 +109,6 @@ def test_the_second_mirror_serves_when_the_first_is_down(cache: Path, mirror: st
 
 def test_a_corrupt_download_is_never_kept(cache: Path, mirror: str, copied: Path) -> None:
     (copied / FILE).write_bytes(gzip.compress(b"something else"))
-    with pytest.raises(mnist.MissingDataError, match=r"sent a corrupt file.*ways out: \(1\)"):
+    with pytest.raises(mnist.MissingDataError, match=r"sent a corrupt file.*ways out:\n\(1\)"):
         mnist.fetch(mnist.TRAINING_FILE, mirrors=[mirror])
     assert list(cache.iterdir()) == []
