@@ -150,9 +150,10 @@ def run(
     if study.dataset != definition.data.dataset:
         say(f"notice: {FALLBACK_NOTICE}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
-    with stop.on_signals(), watching(repository.summary(study)) as observer:
-        crew.work(repository, study, stop, observer)
-    _tell_end(repository, study, stop)
+    with stop.on_signals():  # until the end is told: the next signal of a storm must not change the exit code
+        with watching(repository.summary(study)) as observer:
+            crew.work(repository, study, stop, observer)
+        _tell_end(repository, study, stop)
     if not no_report:
         write_study_page(repository, study, report)
 

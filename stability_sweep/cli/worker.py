@@ -52,8 +52,9 @@ def worker(
         timeout if timeout is not None else study.definition.budget.timeout_seconds,
         parent=int(parent) if parent else None,
     )
-    with stop.on_signals(), watching(repository.summary(study)) as observer:
-        finished = Worker(repository, study, images, stop, observer).run()
-    say(f"this worker finished {finished} trials of study {study.name}", err=True)
-    if stop.interrupted:
-        raise typer.Exit(INTERRUPTED_EXIT_CODE)
+    with stop.on_signals():
+        with watching(repository.summary(study)) as observer:
+            finished = Worker(repository, study, images, stop, observer).run()
+        say(f"this worker finished {finished} trials of study {study.name}", err=True)
+        if stop.interrupted:
+            raise typer.Exit(INTERRUPTED_EXIT_CODE)

@@ -76,7 +76,12 @@ def launch_workers(
             for worker in workers:
                 worker.ask_to_end()
 
+        def end_all_at_once() -> None:
+            for worker in workers:
+                worker.end_at_once()
+
         stop.on_signal = ask_all_to_end
+        stop.on_insistence = end_all_at_once
         try:
             while any(worker.is_alive for worker in workers):
                 time.sleep(POLL_INTERVAL_SECONDS)
@@ -142,10 +147,15 @@ class _WorkerProcess:
         return self._process.poll() is None
 
     def ask_to_end(self) -> None:
-        """Send one SIGTERM (a second one would make the worker drop its trial)."""
+        """Send one SIGTERM: the worker gives its trial back."""
         if self.is_alive and not self._asked_to_end:
             self._asked_to_end = True
             self._process.terminate()
+
+    def end_at_once(self) -> None:
+        """Kill the process; its trial is missed, and taken over later."""
+        if self.is_alive:
+            self._process.kill()
 
     def wait(self) -> None:
         self._process.wait()

@@ -1,4 +1,4 @@
-"""Ending cleanly: the first signal asks, the second one insists."""
+"""Ending cleanly: any number of signals is one request; only a person's second Ctrl-C insists."""
 
 from __future__ import annotations
 
@@ -12,6 +12,9 @@ from types import FrameType
 INTERRUPTED_EXIT_CODE = 130
 POLL_SECONDS = 0.1
 
+SAME_REQUEST_SECONDS = 0.3
+"""A SIGINT so soon after the first one belongs to it: one key press can reach a process by several ways."""
+
 
 class StopRequest:
     """Whether this process was asked to stop: by a signal, by its time limit, or by the death of its parent."""
@@ -19,8 +22,11 @@ class StopRequest:
     def __init__(self, timeout_seconds: float | None = None, *, parent: int | None = None) -> None:
         self._parent = parent
         self.on_signal: Callable[[], None] = lambda: None
-        """Called at the first signal, at once: what must be done even if a second signal follows."""
+        """Called at the first signal, at once: what must be done even if the process is ended by a second Ctrl-C."""
+        self.on_insistence: Callable[[], None] = lambda: None
+        """Called at a person's second Ctrl-C, just before this process ends."""
         self._deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
+        self._first_ctrl_c: float | None = None
         self.interrupted = False
         """A signal arrived (a time limit does not count as an interruption)."""
 
@@ -39,9 +45,17 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Take the first SIGINT, SIGTERM or SIGHUP as a request; end the process at once at the second."""
-        numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        previous = {number: signal.signal(number, self._receive) for number in numbers}
+        """Take SIGINT, SIGTERM and SIGHUP as a request, however often they come; end at once at a second Ctrl-C.
+
+        A scheduler signals a whole process group, and the launcher its workers besides: a worker gets the same request
+        twice. A signal that was ignored at the start (SIGHUP under ``nohup``) stays ignored.
+        """
+        previous = {}
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            handler = signal.getsignal(number)
+            if handler is not signal.SIG_IGN:
+                previous[number] = handler
+                signal.signal(number, self._receive)
         try:
             yield
         finally:
@@ -49,7 +63,13 @@ class StopRequest:
                 signal.signal(number, handler)
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
-        if self.interrupted:
-            os._exit(INTERRUPTED_EXIT_CODE)
-        self.interrupted = True
-        self.on_signal()
+        if number == signal.SIGINT:
+            now = time.monotonic()
+            if self._first_ctrl_c is None:
+                self._first_ctrl_c = now
+            elif now - self._first_ctrl_c > SAME_REQUEST_SECONDS:
+                self.on_insistence()
+                os._exit(INTERRUPTED_EXIT_CODE)
+        if not self.interrupted:
+            self.interrupted = True
+            self.on_signal()

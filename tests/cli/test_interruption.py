@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import signal
 import sqlite3
 import subprocess
@@ -32,6 +34,7 @@ def started(tmp_path: Path, environment: dict[str, str], *options: str) -> Itera
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        start_new_session=True,  # a group of its own, which a test can signal as a whole
     )
     try:
         yield process
@@ -124,3 +127,40 @@ def test_a_time_limit_ends_the_run_with_a_report(cli: Cli, tmp_path: Path) -> No
         assert status["running"] == 0
         if status["waiting"] == 1:  # a trial had begun within the limit, and was given back
             break
+
+
+def test_a_storm_of_signals_to_the_whole_group_is_one_request(
+    cli: Cli, tmp_path: Path, environment: dict[str, str]
+) -> None:
+    with started(tmp_path, environment, "--workers", "2") as process:
+        wait_for_running(cli, tmp_path, 2)
+        workers = _children(process.pid)
+        assert len(workers) == 2
+        for _ in range(5):
+            for target in (process.pid, *workers):
+                with contextlib.suppress(ProcessLookupError):  # it ended already: the storm goes on for the others
+                    os.kill(target, signal.SIGTERM)
+            time.sleep(0.03)
+        _, errors = output_of(process)
+    assert process.returncode == 130, errors
+    status = json.loads(cli("status", "small", "--json").stdout)
+    assert (status["running"], status["waiting"]) == (0, 2)
+
+
+def test_a_worker_alone_takes_a_storm_as_one_request(cli: Cli, tmp_path: Path, environment: dict[str, str]) -> None:
+    with started(tmp_path, environment, "--workers", "1") as process:
+        wait_for_running(cli, tmp_path, 1)
+        for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGTERM, signal.SIGINT):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, number)
+            time.sleep(0.03)
+        _, errors = output_of(process)
+    assert process.returncode == 130, errors
+    status = json.loads(cli("status", "small", "--json").stdout)
+    assert (status["running"], status["waiting"]) == (0, 1)
+
+
+def _children(pid: int) -> list[int]:
+    """Process ids of what a process started and what still runs."""
+    listed = subprocess.run(["ps", "-o", "pid=", "--ppid", str(pid)], capture_output=True, text=True, check=False)
+    return [int(line) for line in listed.stdout.split()]
