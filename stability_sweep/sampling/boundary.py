@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -61,6 +62,13 @@ seed instead of a new one, if it is worth that share of the new one."""
 SOFT = 0.85
 """Where so much of what is unknown over the whole space is chance, every second question is about P(diverge) itself."""
 
+GUESSING = (
+    "BoundarySampler: {} trial(s) ended without a value and without a report, and none has told a divergence, so each "
+    "is taken for half a divergence. If they diverged, say so: trial.report(loss, step) before the objective returns "
+    'NaN; or trial.set_constraint("diverged", 1.0) and raise TrialPruned; or BoundarySampler(failed_is_diverged=True). '
+    "If they crashed, all is well from the first divergence on that is told."
+)
+
 Worth = Callable[[Latent], Array]
 
 
@@ -70,6 +78,9 @@ class BoundarySampler(BaseSampler):
     Works with any single-objective Optuna study. A trial diverged if its constraint ``"diverged"`` is above zero (as
     in studies of stability-sweep), or, without that, if its value or its last report is not finite. Dimensions that
     not every trial has are sampled at random, independently.
+
+    An objective that returns NaN has told nothing: Optuna fails such a trial like one that ran out of memory. As long
+    as nothing better is known, the sampler takes a failed trial for half a divergence, and warns once.
 
     The first 16 trials, and one in eight later ones, are points of a scrambled Sobol' sequence. All others are the
     point at which a trial is worth most, under a Gaussian process that takes running trials for pending: mostly for the
@@ -81,6 +92,9 @@ class BoundarySampler(BaseSampler):
             reported is taken for every trial's.
         off_above: by dimension, a value above which all values mean the same.
         repeats: trials that the study runs at every point, in a row; only the first of them is asked for a point.
+        failed_is_diverged: True counts every failed trial as diverged: for objectives that return NaN or raise when
+            they diverge. False guesses, as said above. None lets failed trials count for nothing at all: for studies
+            that tell every divergence.
     """
 
     def __init__(
@@ -90,11 +104,14 @@ class BoundarySampler(BaseSampler):
         horizon: Horizon | None = None,
         off_above: Mapping[str, float] | None = None,
         repeats: int = 1,
+        failed_is_diverged: bool | None = False,
     ) -> None:
         self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else seed
         self._horizon = horizon
         self._off_above = dict(off_above or {})
         self._repeats = repeats
+        self._failed_is_diverged = failed_is_diverged
+        self._has_warned = False
         self._independent = RandomSampler(seed=self._seed)
         self._lock = threading.Lock()  # `optimize(n_jobs=...)` asks from several threads
         self._view: _View | None = None
@@ -140,6 +157,7 @@ class BoundarySampler(BaseSampler):
         with self._lock, threadpool_limits(1):  # on several threads, matrices of this size are slower
             trials = study._get_trials(deepcopy=False, use_cache=True)
             evidence = self._view_of(study, coordinates).reader.read(trials, but=trial.number)
+            self._warn_of_guesses(evidence)
             if (evidence.weight >= LEAST_WEIGHT).sum() < FEWEST_TRIALS:
                 return explored
             generator = np.random.default_rng([self._seed, trial.number])
@@ -148,8 +166,15 @@ class BoundarySampler(BaseSampler):
     def _view_of(self, study: Study, coordinates: Coordinates) -> _View:
         key = (study.study_name, repr(coordinates))  # Optuna's ids are the same in all in-memory storages
         if self._view is None or self._view.key != key:
-            self._view = _View(key, EvidenceReader(coordinates, self._horizon))
+            reader = EvidenceReader(coordinates, self._horizon, failed_is_diverged=self._failed_is_diverged)
+            self._view = _View(key, reader)
         return self._view
+
+    def _warn_of_guesses(self, evidence: Evidence) -> None:
+        """Once, if trials end without a word and none has told a divergence: they may all be divergences."""
+        if evidence.guessed and not self._has_warned:
+            self._has_warned = True
+            warnings.warn(GUESSING.format(evidence.guessed), stacklevel=2)
 
     def _best(self, evidence: Evidence, coordinates: Coordinates, generator: np.random.Generator) -> Array:
         """The values, (axes,), of the point that is worth most."""
@@ -179,7 +204,8 @@ class _View:
 
     key: tuple[str, str]
     reader: EvidenceReader
-    kernels: dict[int, SquaredExponential] = field(default_factory=dict)
+    kernels: dict[tuple[int, bool], SquaredExponential] = field(default_factory=dict)
+    """The newest, by the number of trials that it was learned from and whether some of them are guesses."""
 
     def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> SquaredExponential:
         """Learned from the first 8, 9, 10, 11, 13, ... trials, so that whoever asks comes to the same."""
@@ -187,10 +213,11 @@ class _View:
         count = FEWEST_TRIALS
         while math.ceil(count * GROWTH) <= is_told.sum():
             count = math.ceil(count * GROWTH)
-        if count not in self.kernels:
+        key = (count, evidence.guessed > 0)
+        if key not in self.kernels:
             places = coordinates.encode(evidence.values[is_told][:count])
-            self.kernels = {count: learn_kernel(places, evidence.diverged[is_told][:count], seed)}
-        return self.kernels[count]
+            self.kernels = {key: learn_kernel(places, evidence.diverged[is_told][:count], seed)}
+        return self.kernels[key]
 
 
 def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExponential, seed: int) -> BinomialProcess:

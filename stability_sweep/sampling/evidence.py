@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -21,13 +21,16 @@ DIVERGED_CONSTRAINT = "diverged"
 FEW_SURVIVORS = 8
 """As long as there are fewer, a late divergence counts for less than an early one; see `_weights`."""
 
+GUESSED_WEIGHT = 0.5
+"""What a silent trial counts for as a divergence while no trial of its study has told one; see `EvidenceReader`."""
+
 Horizon = Callable[[Mapping[str, Any]], float]
 """From a trial's Optuna parameters to the steps that it would run."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """The finished trials that have a place in a search space, and the places of those that run."""
+    """The finished trials that have a place in a search space, and the places of those that have no outcome (yet)."""
 
     values: Array
     """(trials, axes)."""
@@ -36,9 +39,11 @@ class Evidence:
     weight: Array
     """What a trial counts for, from 0 to 1; (trials,)."""
     pending: Array
-    """(running trials, axes)."""
+    """Of running trials, and of those that ended without an outcome; (trials, axes)."""
     pending_weight: Array
-    """What those count for as survivors by now, from 0 to 1; (running trials,)."""
+    """What those count for as survivors by now, from 0 to 1; (trials,)."""
+    guessed: int
+    """How many of the finished trials were silent and are taken for divergences by `GUESSED_WEIGHT`."""
 
 
 @dataclass(frozen=True)
@@ -49,14 +54,38 @@ class _Told:
     """Otherwise all that is known of its life ends at the last step that it reported."""
     last_step: int | None
     horizon: float | None
+    is_silent: bool = False
+    """Whether it ended without an outcome: then `diverged` is a guess."""
 
 
 class EvidenceReader:
-    """Reads trials, and every finished one only once."""
+    """Reads trials, and every finished one only once.
 
-    def __init__(self, coordinates: Coordinates, horizon: Horizon | None) -> None:
+    A *silent* trial ended without a word about divergence: it failed (in Optuna, an objective that returns NaN fails
+    just as one that runs out of memory does), or was pruned without a report. Left out, it would leave its place
+    unexplored however often it was asked, and a sampler would be drawn to where trials vanish. So:
+
+    - As long as no trial of the study has told a divergence, the objective may not know how to: a silent trial is half
+      a divergence. A few crashes that are scattered over the space hardly move a line that way.
+    - From the first told divergence on, a silent trial is a crash. It says nothing about the side of its place, but the
+      place counts as asked, like that of a running trial.
+
+    Measured on a known line in two dimensions (`tests/sampling/test_silent_trials.py`): either rule alone is worse, the
+    first where a region crashes, the second where all divergences are silent.
+
+    Args:
+        coordinates: the search space.
+        horizon: from a trial's parameters to its steps; None if nobody says.
+        failed_is_diverged: True takes every failed trial for a divergence; None takes silent trials for nothing at
+            all, not even for asked (in studies that tell every divergence, and whose points must not change).
+    """
+
+    def __init__(
+        self, coordinates: Coordinates, horizon: Horizon | None, *, failed_is_diverged: bool | None = False
+    ) -> None:
         self._coordinates = coordinates
         self._horizon = horizon
+        self._failed_is_diverged = failed_is_diverged
         self._known: dict[int, _Told | None] = {}
 
     def read(self, trials: Sequence[FrozenTrial], but: int) -> Evidence:
@@ -65,7 +94,7 @@ class EvidenceReader:
         for trial in trials:
             if trial.state.is_finished():
                 if trial.number not in self._known:
-                    self._known[trial.number] = self._told(trial, has_diverged(trial))
+                    self._known[trial.number] = self._finished(trial)
                 known = self._known[trial.number]
                 if known is not None:
                     finished.append(known)
@@ -73,6 +102,11 @@ class EvidenceReader:
                 told = self._told(trial, diverged=False)
                 if told is not None and not _has_bad_report(trial):
                     pending.append(told)
+        silent = [trial for trial in finished if trial.is_silent]
+        if any(trial.diverged and not trial.is_silent for trial in finished):
+            finished = [trial for trial in finished if not trial.is_silent]
+            pending += [replace(trial, diverged=False, last_step=None, is_silent=False) for trial in silent]
+            silent = []
         weights = _weights([*finished, *pending])
         return Evidence(
             self._matrix(finished),
@@ -80,6 +114,7 @@ class EvidenceReader:
             weights[: len(finished)],
             self._matrix(pending),
             weights[len(finished) :],
+            guessed=len(silent),
         )
 
     def _matrix(self, trials: list[_Told]) -> Array:
@@ -92,9 +127,20 @@ class EvidenceReader:
         except (KeyError, ValueError):  # a dimension is missing, or a choice that is no longer one
             return None
 
-    def _told(self, trial: FrozenTrial, diverged: bool | None) -> _Told | None:
+    def _finished(self, trial: FrozenTrial) -> _Told | None:
+        diverged = has_diverged(trial)
+        if diverged is not None:
+            return self._told(trial, diverged)
+        if self._failed_is_diverged is None:
+            return None
+        told = self._told(trial, diverged=True)
+        if told is None or (self._failed_is_diverged and trial.state is TrialState.FAIL):
+            return told
+        return replace(told, is_silent=True)
+
+    def _told(self, trial: FrozenTrial, diverged: bool) -> _Told | None:
         values = self._values(trial)
-        if diverged is None or values is None:
+        if values is None:
             return None
         reached_horizon = not diverged and trial.state is TrialState.COMPLETE
         horizon = self._horizon(trial.params) if self._horizon else None
@@ -105,7 +151,8 @@ def has_diverged(trial: FrozenTrial) -> bool | None:
     """Whether a finished trial diverged; None if it says nothing about that.
 
     The constraint "diverged" decides where there is one. Otherwise: a value, or a last report, that is not finite is
-    a divergence, and a finite one is none. A failed trial without a report counts for nothing.
+    a divergence, and a finite one is none. A failed trial whose last report is finite says nothing, and no trial does
+    that was pruned without a report.
     """
     constraint = trial.constraints.get(DIVERGED_CONSTRAINT)
     if constraint is not None:
@@ -138,6 +185,8 @@ def _weights(trials: Sequence[_Told]) -> Array:
 
 
 def _weight(trial: _Told, horizon: float, *, looks_at_time: bool) -> float:
+    if trial.is_silent:
+        return GUESSED_WEIGHT
     lived = min(trial.last_step / horizon, 1.0) if trial.last_step and horizon else None
     if trial.diverged:
         return 1.0 - lived / 2 if looks_at_time and lived is not None else 1.0

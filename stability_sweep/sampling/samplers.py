@@ -28,6 +28,7 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
             horizon=partial(_horizon_steps, definition),
             off_above=off_above(definition),
             repeats=definition.budget.repeats,
+            failed_is_diverged=None,  # every divergence of ours is told; a failure is the machine's fault, or ours
         )
     return RandomSampler(seed=seed)
 

@@ -97,3 +97,37 @@ def test_a_running_trial_counts_for_what_it_has_lived() -> None:
     found = read([*survivors(8), *running, about_to_end])
     assert found.pending_weight.tolist() == [0.4, 0.0]
     assert len(found.diverged) == 8
+
+
+SILENT = [
+    trial(TrialState.FAIL, number=50),
+    trial(TrialState.FAIL, number=51, intermediate_values={3: 1.0}),
+    trial(TrialState.PRUNED, number=52),
+]
+
+
+def read_as(trials: list[FrozenTrial], failed_is_diverged: bool | None) -> Any:
+    reader = EvidenceReader(Coordinates.of({"rate": RATE}), lambda _: 100.0, failed_is_diverged=failed_is_diverged)
+    return reader.read(trials, but=-1)
+
+
+@pytest.mark.parametrize("silent", SILENT)
+def test_until_a_divergence_is_told_a_silent_trial_is_half_a_divergence(silent: FrozenTrial) -> None:
+    found = read([silent, *survivors(8)])
+    assert (found.diverged[0], found.weight[0], found.guessed) == (1.0, 0.5, 1)
+
+
+@pytest.mark.parametrize("silent", SILENT)
+def test_once_a_divergence_is_told_a_silent_trial_was_asked_and_says_no_more(silent: FrozenTrial) -> None:
+    told = trial(TrialState.PRUNED, number=60, constraints={"diverged": 1.0})
+    found = read([silent, told, *survivors(8)])
+    assert len(found.diverged) == 9
+    assert found.pending.tolist() == [[silent.params["rate"]]]
+    assert (found.pending_weight.tolist(), found.guessed) == ([0.0], 0)
+
+
+@pytest.mark.parametrize("silent", SILENT[:2])
+def test_a_failed_trial_is_a_divergence_or_nothing_where_that_was_said(silent: FrozenTrial) -> None:
+    counted, ignored = (read_as([silent, *survivors(8)], meaning) for meaning in (True, None))
+    assert (counted.diverged[0], counted.weight[0], counted.guessed) == (1.0, 1.0, 0)
+    assert (len(ignored.diverged), len(ignored.pending), ignored.guessed) == (8, 0, 0)
