@@ -54,7 +54,7 @@ class HazardEffects:
     table: pd.DataFrame
     """Columns as in `hazard_effects`."""
     note: str
-    """What was left out and why, in sentences; empty if nothing was."""
+    """What was left out and why, and where main effects beside an interaction hold, in sentences; may be empty."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,8 @@ class _Covariate:
     """One per trial; zero is the middle of a range, or the absence of a level."""
     level: Mask | None = None
     """Of an indicator: the trials that have the level."""
+    middle: str = ""
+    """Of a slope: the value at zero, in words."""
 
     def reason(self, event: Mask) -> str:
         """Its name, and the reason why its hazard ratio is not finite where that is simple."""
@@ -165,7 +167,8 @@ def _of_dimension(name: str, title: str, dimension: Range | Choices, values: lis
     if low < high:
         scale, unit = _scale(low, high, base)
         positions = np.array([scale(min(float(value), high)) for value in values])
-        found.append(_Covariate(f"{title}, {unit}", name, positions))
+        middle = format_value(math.sqrt(low * high) if base else (low + high) / 2)
+        found.append(_Covariate(f"{title}, {unit}", name, positions, middle=f"{title} {middle}"))
     if has_off:
         found.append(_indicator(f"{title} off", name, [math.isinf(float(value)) for value in values]))
     return found
@@ -247,6 +250,11 @@ def _with_interactions(chosen: list[_Covariate], events: int, notes: list[str]) 
             )
         elif _adds(chosen, product):
             chosen = [*chosen, product]
+            names = [each.effect.split(",")[0] for each in (one, other)]
+            notes.append(
+                f"With the interaction in the model, the effect of {names[0]} holds at {other.middle}, and that of "
+                f"{names[1]} at {one.middle}."
+            )
     return chosen
 
 

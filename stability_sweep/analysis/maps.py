@@ -13,8 +13,9 @@ import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis.axes import Axis
+from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.encoding import searched_axes
-from stability_sweep.analysis.speed_limit import reference_point, representatives
+from stability_sweep.analysis.speed_limit import representatives
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.search_space import Choices, Value
@@ -56,6 +57,11 @@ class PairMap:
     """Columns ``slice`` (index), ``x``, ``y`` (values), ``x_position``, ``y_position``, ``probability``, ``low``,
     ``high``; in the order slice, y, x."""
 
+    @property
+    def first(self) -> int:
+        """The slice that is shown first."""
+        return len(self.slices) // 2
+
     def grid(self, column: str, index: int) -> Array:
         """One column of one slice, (y, x)."""
         part = self.table[self.table["slice"] == index]
@@ -82,7 +88,7 @@ def mapped_dimensions(definition: StudyDefinition, importance: Sequence[str] = (
 
 
 def pair_maps(surface: Surface, definition: StudyDefinition, importance: Sequence[str] = ()) -> list[PairMap]:
-    """A map for every pair of the mapped dimensions; the third runs through slices, all others stand still.
+    """A map for every pair of the mapped dimensions; the third runs through slices, all others stand at the baseline.
 
     Args:
         surface: the fitted surface.
@@ -110,8 +116,8 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
     rows = pd.MultiIndex.from_product(
         [range(len(slices)), range(len(y_values)), range(len(x_values))], names=["slice", "row", "column"]
     ).to_frame(index=False)
-    reference = reference_point(definition)
-    points = pd.DataFrame({name: [value] * len(rows) for name, value in reference.items()})
+    standing = baseline_point(definition)
+    points = pd.DataFrame({name: [value] * len(rows) for name, value in standing.items()})
     points[x.name] = pd.Series(x_values)[rows["column"]].to_numpy()
     points[y.name] = pd.Series(y_values)[rows["row"]].to_numpy()
     if third is not None:
@@ -119,7 +125,7 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
     is_searched = pd.Series(True, index=points.index)
     for axis in (x, y):
         inside = pd.Series([contains(definition, axis.name, value) for value in points[axis.name].tolist()])
-        points[axis.name] = points[axis.name].where(inside, reference[axis.name])
+        points[axis.name] = points[axis.name].where(inside, standing[axis.name])
         is_searched &= inside
     table = pd.DataFrame(
         {
@@ -175,7 +181,7 @@ def half_surface(surface: Surface, definition: StudyDefinition) -> pd.DataFrame:
         return pd.DataFrame(columns=[*CORE_DIMENSIONS, "probability"])
     grids = {name: grid_values(axes[name], SOLID_GRID) for name in CORE_DIMENSIONS}
     index = np.indices([len(positions) for positions, _ in grids.values()]).reshape(3, -1)
-    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in reference_point(definition).items()})
+    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in baseline_point(definition).items()})
     places = pd.DataFrame()
     for row, (name, (positions, values)) in zip(index, grids.items(), strict=True):
         points[name] = pd.Series(values)[row].to_numpy()

@@ -33,7 +33,8 @@ class Precision:
 def line_precision(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> Precision | None:
     """How well the 50% line is known, where it is known least; None with too few trials for a surface.
 
-    A line outside the searched range is known if its band lies outside too.
+    A line outside the searched range is known if its band lies outside too. Dimensions beyond the three core ones stand
+    at the baseline (`analysis.baseline`).
 
     Args:
         frame: trials from `study_frame`; failed ones are left out.

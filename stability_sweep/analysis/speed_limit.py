@@ -12,6 +12,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis.axes import Axis, format_value, study_axes
+from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.surface import BAND, Surface
 from stability_sweep.claim import DEFAULT_TOLERANCE
 from stability_sweep.definition import StudyDefinition
@@ -35,8 +36,7 @@ def speed_limits(
     The limit is where the posterior median first passes the tolerance, from below. Every joint draw from the posterior
     has a limit of its own; their quantiles are the band. A draw's limit is its last safe rate below the rate at which
     the median passes one half: among dozens of rates far below that, some draw is over a few percent by chance, which
-    says nothing about the boundary. Dimensions beyond the three core ones stand at their reference
-    (`reference_point`).
+    says nothing about the boundary. Dimensions beyond the three core ones stand at the baseline.
 
     Args:
         surface: the fitted surface; learning rate must be one of its dimensions.
@@ -56,10 +56,10 @@ def speed_limits(
         return pd.DataFrame(columns=columns)
     rates = _rates(axes["learning_rate"])
     is_listed = bool(axes["learning_rate"].values)
-    reference, rows = reference_point(definition), []
+    standing, rows = baseline_point(definition), []
     for clip_label, clip in representatives(definition, "clip_norm", MOST_CLIP_BANDS):
         for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
-            point = {**reference, "batch_size": batch, "clip_norm": clip}
+            point = {**standing, "batch_size": batch, "clip_norm": clip}
             line = points_at(point, learning_rate=rates)
             median = surface.predict(line)["median"].to_numpy()
             limit = _crossing(rates, median, tolerance, is_listed=is_listed)
@@ -92,11 +92,6 @@ def _band_in_words(row: Mapping[Any, Any]) -> str:
     return f" (90% band {ends[0]} to {ends[1]})"
 
 
-def reference_point(definition: StudyDefinition) -> dict[str, Value]:
-    """A value for every dimension where a map does not show it: the middle of a range, the middle choice."""
-    return {name: representatives(definition, name, 1)[0][1] for name in definition.search_space}
-
-
 def points_at(point: Mapping[str, Value], **varied: npt.NDArray[Any]) -> pd.DataFrame:
     """Points that differ from one in the given dimensions only; all arrays have one length."""
     return pd.DataFrame(
@@ -112,13 +107,13 @@ def _rates(axis: Axis) -> npt.NDArray[np.float64]:
 
 
 def representatives(definition: StudyDefinition, name: str, most: int) -> list[tuple[str, Value]]:
-    """At most so many values of a dimension that stand for all of it, with labels; "off" is always among several."""
+    """At most so many (two or more) values that stand for all of a dimension, with labels; "off" is always one."""
     dimension, axis = definition.search_space[name], study_axes(definition)[name]
     if isinstance(dimension, Choices):
         values = list(axis.values)
         picked = values if len(values) <= most else [values[i] for i in _spread(len(values), most)]
         return [(format_value(value), value) for value in picked]
-    bands = max(1, most - int(axis.has_off and most > 1))
+    bands = most - int(axis.has_off)
     end = axis.edges[-2] if axis.has_off else axis.edges[-1]
     edges = np.linspace(axis.edges[0], end, bands + 1)
     found: list[tuple[str, Value]] = []
@@ -127,14 +122,12 @@ def representatives(definition: StudyDefinition, name: str, most: int) -> list[t
         label = f"{format_value(ends[0])} to {format_value(ends[1])}"
         is_whole = isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share
         found.append((label, round(ends[2]) if is_whole else ends[2]))
-    if axis.has_off and most > 1:
+    if axis.has_off:
         found.append(("off", math.inf))
     return found
 
 
 def _spread(count: int, most: int) -> list[int]:
-    if most == 1:
-        return [count // 2]
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 

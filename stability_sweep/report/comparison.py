@@ -154,12 +154,15 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
             shown.append(
                 figure_panel(
                     f"{analysis.definition.name}: {axes[x].title} × {axes[y].title}",
-                    words.map_finding(model, axes[x], axes[y]),
+                    words.map_finding(model, axes[x], axes[y], analysis.definition),
                     stability_map(analysis.trials, axes[x], axes[y], model),
                     has_model=model is not None,
                 )
             )
-    text = "P(diverge) on common axes; what a study did not search is empty. Other dimensions stand at their middle."
+    text = (
+        "P(diverge) on common axes; what a study did not search is empty. Other dimensions stand at the study's own "
+        "baseline."
+    )
     return Section("maps", "Stability maps", text, shown)
 
 

@@ -43,12 +43,11 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None)
     figure = go.Figure()
     shown = drawn(trials, MOST_DRAWN)
     if model is not None:
-        middle = len(model.slices) // 2
         slices = model.slice_of(shown)
         for index in range(len(model.slices)):
             meta = {"mode": "model", "slice": index}
             for trace in (*_model_traces(model, index), _trials_trace(shown[slices == index], x, y)):
-                figure.add_trace(trace.update(meta=meta, visible=index == middle))
+                figure.add_trace(trace.update(meta=meta, visible=index == model.first))
     meta = {"mode": "counts"}
     for trace in (_counts_trace(trials, x, y), _trials_trace(shown, x, y)):
         figure.add_trace(trace.update(meta=meta, visible=model is None))

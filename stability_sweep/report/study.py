@@ -164,7 +164,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 f"{axes[x].title} × {axes[y].title}",
-                words.map_finding(model, axes[x], axes[y]),
+                words.map_finding(model, axes[x], axes[y], analysis.definition),
                 stability_map(trials, axes[x], axes[y], model),
                 f"map-{file_name(x)}-{file_name(y)}" if model else "",
                 slices=[s.label for s in model.slices] if model else [],
@@ -176,7 +176,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 "All three at once",
-                words.solid_finding(analysis.solid),
+                words.solid_finding(analysis.solid, analysis.definition),
                 solid_view(analysis.solid, trials, axes),
             )
         )
@@ -188,7 +188,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
     if len(trials) > MOST_DRAWN:
         text += f" Of {len(trials)} trials, {MOST_DRAWN} random ones are drawn; all are counted."
     if left:
-        text += f" Dimensions without a map of their own stand at their middle: {', '.join(left)}."
+        text += f" Dimensions without a map of their own stand at the baseline: {', '.join(left)}."
     if len(axes) == 1:
         text = "Only one dimension is searched, so there is no map; the panels below say what the trials say."
         (name,) = axes

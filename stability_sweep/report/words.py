@@ -12,14 +12,13 @@ import pandas as pd
 from stability_sweep.analysis import Analysis, PairMap, Proportion
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED
 from stability_sweep.analysis.axes import Axis, format_value
+from stability_sweep.analysis.baseline import BATCH_SIZE, baseline_in_words
 from stability_sweep.analysis.speed_limit import REACHED, limit_in_words
 from stability_sweep.configs import SamplerConfig
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.outcome import Outcome
 
 Array = npt.NDArray[np.float64]
-
-DEFAULT_BATCH_SIZE = 64
 
 TRUST = ((0.6, "the map is informative"), (0.9, "the map knows something"), (math.inf, "the map knows next to nothing"))
 """By the ratio of the cross-validated log loss to the base rate's."""
@@ -58,11 +57,16 @@ def trust_in_words(quality: pd.DataFrame) -> str:
     )
 
 
-def map_finding(model: PairMap | None, x: Axis, y: Axis) -> str:
-    """Where the 50% line lies on the middle slice, and how wide its band is."""
+def map_finding(model: PairMap | None, x: Axis, y: Axis, definition: StudyDefinition) -> str:
+    """Where the 50% line lies on the middle slice, how wide its band is, and where the dimensions not shown stand."""
     if model is None:
         return "Too few trials for a model: the counts are all there is."
-    index = len(model.slices) // 2
+    standing = baseline_in_words(definition, [axis.name for axis in (x, y, model.third) if axis is not None])
+    return f"{_line_finding(model, x, y)} {standing}".strip()
+
+
+def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
+    index = model.first
     where = ""
     if model.third is not None:
         where = f" (at {model.third.title} {_value_words(model.slices[index].value)})"
@@ -84,13 +88,13 @@ def map_finding(model: PairMap | None, x: Axis, y: Axis) -> str:
     )
 
 
-def solid_finding(solid: pd.DataFrame) -> str:
-    """How much of the space lies beyond the 50% surface."""
+def solid_finding(solid: pd.DataFrame, definition: StudyDefinition) -> str:
+    """How much of the space lies beyond the 50% surface, and where the other dimensions stand."""
     share = float((solid["probability"] > 0.5).mean())
     return (
         f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
-        f"axes as drawn) training diverges more often than not."
-    )
+        f"axes as drawn) training diverges more often than not. {baseline_in_words(definition, CORE_DIMENSIONS)}"
+    ).strip()
 
 
 def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
@@ -116,8 +120,8 @@ def speed_limit_finding(analysis: Analysis) -> str:
     return (
         f"At batch size {row['batch_size']} and clip norm {row['clip']}, the largest learning rate with P(diverge) at "
         f"most {analysis.tolerance:.0%} is {limit_in_words(row)}. A limit was found for {reached} of "
-        f"{len(analysis.limits)} settings."
-    )
+        f"{len(analysis.limits)} settings. {baseline_in_words(analysis.definition, CORE_DIMENSIONS)}"
+    ).strip()
 
 
 def default_limit(analysis: Analysis) -> dict[str, object] | None:
@@ -125,7 +129,7 @@ def default_limit(analysis: Analysis) -> dict[str, object] | None:
     if analysis.limits.empty:
         return None
     limits = analysis.limits
-    ratio = (limits["batch_size"].astype(float) / DEFAULT_BATCH_SIZE).map(lambda r: abs(math.log(r)))
+    ratio = (limits["batch_size"].astype(float) / BATCH_SIZE).map(lambda r: abs(math.log(r)))
     at_default = limits[ratio == ratio.min()]
     return {str(key): value for key, value in at_default.iloc[-1].items()}
 

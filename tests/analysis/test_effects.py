@@ -20,6 +20,10 @@ SPACE: dict[str, Any] = {
 }
 DEFINITION = make_definition(search_space=SPACE)
 HORIZON = 500
+AT_THE_MIDDLES = (
+    "With the interaction in the model, the effect of learning rate holds at batch size 45.3, and that of batch size "
+    "at learning rate 0.001."
+)
 
 Floats = npt.NDArray[np.float64]
 
@@ -110,7 +114,7 @@ def test_hazard_ratios_are_those_of_the_library() -> None:
     limits = np.log(found.table[["low", "high"]].to_numpy())
     assert limits == pytest.approx(fit.conf_int(), abs=1e-3)
     assert found.table["p_value"].tolist() == pytest.approx(fit.pvalues.tolist(), abs=1e-3)
-    assert found.note == ""
+    assert found.note == AT_THE_MIDDLES
 
 
 def test_the_order_of_the_trials_does_not_matter() -> None:
@@ -247,7 +251,7 @@ def test_a_large_study_is_judged_by_a_sample_that_the_seed_decides(monkeypatch: 
     monkeypatch.setattr(effects, "MOST_COX_TRIALS", 150)
     frame = known_world(400, 12)
     first, again, other = (hazard_effects(frame, DEFINITION, seed=seed) for seed in (0, 0, 1))
-    assert first.note == "From a random sample of 150 of 400 trials."
+    assert first.note == f"From a random sample of 150 of 400 trials. {AT_THE_MIDDLES}"
     assert first.table["trials"].iloc[0] == 150
     pd.testing.assert_frame_equal(first.table, again.table)
     assert first.table["hazard_ratio"].iloc[0] != other.table["hazard_ratio"].iloc[0]

@@ -4,10 +4,9 @@ import math
 
 import numpy as np
 import pandas as pd
-import pytest
 
 from stability_sweep.analysis.best import best_stable_settings
-from stability_sweep.analysis.speed_limit import limit_in_words, reference_point, speed_limits
+from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits
 from stability_sweep.analysis.surface import fit_surface
 from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft, true_limit
 from tests.conftest import make_definition
@@ -98,13 +97,6 @@ def test_without_a_searched_learning_rate_there_is_no_speed_limit() -> None:
     surface = fit_surface(frame, study)
     assert surface is not None
     assert speed_limits(surface, study).empty
-
-
-def test_the_reference_point_is_the_middle_of_everything() -> None:
-    point = reference_point(definition())
-    assert point["learning_rate"] == pytest.approx(10**-3.5)
-    assert point["batch_size"] == 128
-    assert point["clip_norm"] == pytest.approx(10.0)
 
 
 def test_the_best_setting_is_safe_and_has_neighbours() -> None:

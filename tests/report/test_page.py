@@ -201,7 +201,13 @@ def test_a_study_of_seven_dimensions_says_which_have_no_map(
     study = finished_study(diverges_above(1e-3), trials=60, definition=definition)
     page = written(repository, study, tmp_path / "r.html")
     assert len(page.select("#maps figure")) == 7  # six pairs of four dimensions, and the view of the core three
-    assert "Dimensions without a map of their own stand at their middle: " in page.text
+    assert "Dimensions without a map of their own stand at the baseline: " in page.text
+    captions = [caption.text for caption in page.select("#maps figcaption, #limits figcaption")]
+    assert len(captions) == 8
+    assert all("(the definition's own" in caption for caption in captions)
+    limit = captions[-1]
+    own = "model.activation relu, model.eps lf 0.01, model.n lf 1, training.warmup steps 0 (the definition's own)"
+    assert f"Baseline: {own}." in limit
 
 
 def test_a_study_of_nothing_searched_has_a_page(
