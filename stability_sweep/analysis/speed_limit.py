@@ -25,7 +25,7 @@ DRAWS = 200
 MOST_BATCHES = 9
 MOST_CLIP_BANDS = 4
 
-REACHED, NOT_REACHED, NONE_IS_SAFE = "reached", "not reached", "none is safe"
+REACHED, NOT_REACHED, NONE_IS_SAFE, UNKNOWN = "reached", "not reached", "none is safe", "unknown"
 
 
 def speed_limits(
@@ -47,10 +47,10 @@ def speed_limits(
     Returns:
         One row per batch size and band of clipping: ``batch_size``, ``clip`` (label), ``clip_norm`` (value at which
         it was computed), ``limit`` (from the posterior median; NaN unless reached), ``low`` and ``high`` (90% credible
-        band; 0 stands for "none is safe", infinity for "not reached"), ``status`` (``reached``, ``not reached`` within
-        the range: everything is safe, ``none is safe``). Empty if the learning rate is not searched.
+        band; 0 stands for "none is safe", infinity for "not reached"), ``status`` (`status_of`), ``trials`` (those that
+        the surface rests on). Empty if the learning rate is not searched.
     """
-    columns = ["batch_size", "clip", "clip_norm", "limit", "low", "high", "status"]
+    columns = ["batch_size", "clip", "clip_norm", "limit", "low", "high", "status", "trials"]
     axes = study_axes(definition)
     if "learning_rate" not in surface.encoding.names:
         return pd.DataFrame(columns=columns)
@@ -61,7 +61,8 @@ def speed_limits(
         for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
             point = {**standing, "batch_size": batch, "clip_norm": clip}
             line = points_at(point, learning_rate=rates)
-            median = surface.predict(line)["median"].to_numpy()
+            found = surface.predict(line)
+            median = found["median"].to_numpy()
             limit = _crossing(rates, median, tolerance, is_listed=is_listed)
             drawn = [
                 _crossing(rates, _from_boundary(draw, median, tolerance), tolerance, is_listed=is_listed)
@@ -69,18 +70,45 @@ def speed_limits(
             ]
             low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
             low, high = min(low, limit), max(high, limit)
-            status = NONE_IS_SAFE if limit == 0 else NOT_REACHED if math.isinf(limit) else REACHED
+            if (found["high"] <= tolerance).all():  # of dozens of rates, some draw is over it at one by chance
+                low = high = math.inf
+            status = status_of(limit, float(low), float(high))
             shown = limit if status == REACHED else math.nan
-            rows.append([batch, clip_label, clip, shown, float(low), float(high), status])
+            rows.append([batch, clip_label, clip, shown, float(low), float(high), status, surface.trials])
     return pd.DataFrame(rows, columns=columns)
+
+
+def status_of(limit: float, low: float, high: float) -> str:
+    """What the data say of a limit within its band; what they cannot say is unknown, never unsafe or safe.
+
+    Args:
+        limit: from the posterior median; 0 where that is over the tolerance at the smallest rate, infinite where it
+            never is.
+        low: the band's lower end, in the same spelling, at most the limit.
+        high: the upper end, at least the limit.
+
+    Returns:
+        ``none is safe``: not even the upper end lets any rate through. ``not reached``: even the lower end lets every
+        rate of the study through. ``reached``: the limit lies within the searched range, and the band excludes at least
+        one of those two. ``unknown``: everything else.
+    """
+    if high == 0:
+        return NONE_IS_SAFE
+    if math.isinf(low):
+        return NOT_REACHED
+    is_inside = 0 < limit < math.inf
+    return REACHED if is_inside and (low > 0 or high < math.inf) else UNKNOWN
 
 
 def limit_in_words(row: Mapping[Any, Any]) -> str:
     """``1.2e-3 (90% band 8e-4 to 2e-3)``, from a row of `speed_limits`."""
     if row["status"] == NOT_REACHED:
-        return "not reached: every learning rate of the study is safe" + _band_in_words(row)
+        return "not reached: every learning rate of the study is safe"
     if row["status"] == NONE_IS_SAFE:
-        return "none is safe: even the smallest learning rate of the study is over the tolerance" + _band_in_words(row)
+        return "none is safe: even the smallest learning rate of the study is over the tolerance"
+    if row["status"] == UNKNOWN:
+        above = f" above {format_value(float(row['low']))}" if row["low"] > 0 else ""
+        return f"unknown{above}: not enough trials to say{_band_in_words(row)}"
     return format_value(float(row["limit"])) + _band_in_words(row)
 
 

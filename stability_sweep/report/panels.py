@@ -10,7 +10,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import Axis
-from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED
+from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN, limit_in_words
 from stability_sweep.outcome import Outcome
 from stability_sweep.report.maps import MOST_DRAWN, drawn, hover
 from stability_sweep.report.theme import DANGER, DASHES, MARKERS, OUTCOME_STYLE, PATTERNS, QUALITATIVE, shades, style
@@ -53,7 +53,10 @@ def survival_figure(curves: pd.DataFrame, title: str) -> go.Figure:
 
 
 def speed_limit_figure(limits: pd.DataFrame, batch: Axis, rate: Axis) -> go.Figure:
-    """The largest safe learning rate against batch size, one line per band of clipping, with credible bands."""
+    """The largest safe learning rate against batch size, one line per band of clipping, with credible bands.
+
+    Where the trials cannot say, the line is interrupted: a hollow circle lies in the middle of what the band holds.
+    """
     figure = go.Figure()
     floor, ceiling = rate.edges[0], rate.edges[-1]
     groups = list(limits.groupby("clip", sort=False))
@@ -63,23 +66,32 @@ def speed_limit_figure(limits: pd.DataFrame, batch: Axis, rate: Axis) -> go.Figu
         low, high = (np.clip(_positions(rate, part[end]), floor, ceiling) for end in ("low", "high"))
         shift = (place - (len(groups) - 1) / 2) * 0.09
         color = QUALITATIVE[place % len(QUALITATIVE)]
-        symbols = {"reached": MARKERS[place % len(MARKERS)], NOT_REACHED: "triangle-up-open",
-                   NONE_IS_SAFE: "triangle-down-open"}  # fmt: skip
-        figure.add_scatter(
-            x=[batch.position(value) + shift for value in part["batch_size"]],
-            y=y,
-            mode="lines+markers",
-            name=f"clip norm {clip}",
-            line={"color": color, "dash": DASHES[place % len(DASHES)]},
-            marker={"size": 9, "symbol": [symbols[status] for status in part["status"]]},
-            error_y={
-                "type": "data", "symmetric": False, "thickness": 1.2,
-                "array": np.maximum(high - y, 0), "arrayminus": np.maximum(y - low, 0),
-            },
-            customdata=part["status"],
-            hovertemplate="batch size %{x:.0f}: %{customdata}<extra></extra>" if not batch.values else
-            "%{customdata}<extra></extra>",
-        )  # fmt: skip
+        symbols = {REACHED: MARKERS[place % len(MARKERS)], NOT_REACHED: "triangle-up-open",
+                   NONE_IS_SAFE: "triangle-down-open", UNKNOWN: "circle-open"}  # fmt: skip
+        is_unknown = (part["status"] == UNKNOWN).to_numpy()
+        x = np.array([batch.position(value) + shift for value in part["batch_size"]])
+        words = [limit_in_words(row) for row in part.to_dict("records")]
+        labels = [f"batch size {value}: {text}" for value, text in zip(part["batch_size"], words, strict=True)]
+        for has_line, marked in ((True, np.where(is_unknown, np.nan, y)),
+                                 (False, np.where(is_unknown, (low + high) / 2, np.nan))):  # fmt: skip
+            if not has_line and not is_unknown.any():
+                continue
+            figure.add_scatter(
+                x=x,
+                y=marked,
+                mode="lines+markers" if has_line else "markers",
+                name=f"clip norm {clip}",
+                legendgroup=clip,
+                showlegend=has_line,
+                line={"color": color, "dash": DASHES[place % len(DASHES)]},
+                marker={"size": 9, "symbol": [symbols[status] for status in part["status"]], "color": color},
+                error_y={
+                    "type": "data", "symmetric": False, "thickness": 1.2 if has_line else 0.7,
+                    "array": np.maximum(high - marked, 0), "arrayminus": np.maximum(marked - low, 0),
+                },
+                text=labels,
+                hovertemplate="%{text}<extra></extra>",
+            )  # fmt: skip
     style(figure, x=batch, y=rate)
     figure.update_layout(
         xaxis={"title": {"text": "batch size"}}, yaxis={"title": {"text": "largest safe learning rate"}}

@@ -14,12 +14,13 @@ from markupsafe import Markup
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, Proportion, divergence_by_band, study_axes
 from stability_sweep.analysis.axes import format_value
+from stability_sweep.analysis.baseline import baseline_in_words
 from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.maps import mapped_dimensions
 from stability_sweep.analysis.speed_limit import limit_in_words
 from stability_sweep.analysis.study import file_name
 from stability_sweep.data import FALLBACK_NOTICE
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import panels, words
 from stability_sweep.report.maps import MOST_DRAWN, solid_view, stability_map
 from stability_sweep.report.page import (
@@ -44,7 +45,8 @@ METHOD = [
     ("Effects", "Cox's proportional hazards model with Efron's ties; importance by permutation in a random forest on "
      "held-out folds."),
     ("Speed limit", "The smallest learning rate at which the posterior median of P(diverge) passes the tolerance; its "
-     "band from joint posterior draws."),
+     "band from joint posterior draws. \"None is safe\" and \"not reached\" are said where the whole band says so; "
+     "otherwise the limit is unknown."),
     ("Claims", "Supported: the 95% interval of the share that diverged lies at or under the tolerance. Contradicted: "
      "above it. Otherwise there is not enough evidence."),
 ]  # fmt: skip
@@ -121,15 +123,14 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
     if limit is None:
         figures.append(KeyFigure("–", "speed limit", "not to be told"))
     else:
-        value, _, band = limit_in_words(limit).partition(" (")
-        figures.append(
-            KeyFigure(
-                value.split(":")[0],
-                f"speed limit at batch size {limit['batch_size']}",
-                f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}, clip norm {limit['clip']}; "
-                f"{band.rstrip(')')}",
-            )
-        )
+        said, _, band = limit_in_words(limit).partition(" (")
+        value, _, reason = said.partition(": ")
+        details = [
+            f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}, clip norm {limit['clip']}",
+            reason, band.rstrip(")"), baseline_in_words(analysis.definition, CORE_DIMENSIONS),
+        ]  # fmt: skip
+        label = f"speed limit at batch size {limit['batch_size']}"
+        figures.append(KeyFigure(value, label, "; ".join(detail for detail in details if detail)))
     if best.empty:
         figures.append(KeyFigure("–", "best stable setting", "none is known to be safe"))
     else:
@@ -265,7 +266,8 @@ def _limits(analysis: Analysis) -> Section:
     ]
     text = (
         "How fast one may go: one line per band of clipping, with 90% credible bands. A hollow triangle at the top "
-        "means that no learning rate of the study is too large; one at the bottom that none is safe."
+        "means that no learning rate of the study is too large; one at the bottom that none is safe. A hollow circle "
+        "means that there are not enough trials to say: the limit may lie anywhere in its band, or beyond."
     )
     return Section("limits", "Speed limit", text, shown)
 

@@ -13,7 +13,7 @@ from stability_sweep.analysis import Analysis, PairMap, Proportion
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED
 from stability_sweep.analysis.axes import Axis, format_value
 from stability_sweep.analysis.baseline import BATCH_SIZE, baseline_in_words
-from stability_sweep.analysis.speed_limit import REACHED, limit_in_words
+from stability_sweep.analysis.speed_limit import REACHED, UNKNOWN, limit_in_words
 from stability_sweep.configs import SamplerConfig
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.outcome import Outcome
@@ -74,8 +74,13 @@ def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
     crossings = [_crossing(model.x_positions, row) for row in median]
     found = [(place, crossing) for place, crossing in enumerate(crossings) if crossing is not None]
     if not found:
-        side = "diverges more often than not" if np.nanmean(median) > 0.5 else "stays finite more often than not"
-        return f"On the slice shown first{where} no 50% line is crossed: training {side} everywhere."
+        diverges = bool(np.nanmean(median) > 0.5)
+        side = "diverges more often than not" if diverges else "stays finite more often than not"
+        text = f"On the slice shown first{where} no 50% line is crossed: training {side} everywhere"
+        known = np.isfinite(median)
+        is_open = float(((low <= 0.5) if diverges else (high > 0.5))[known].mean())
+        doubt = f", as far as the trials tell: in {is_open:.0%} of the slice the 90% band holds the other side, too"
+        return f"{text}{doubt if is_open else ''}."
     widths = [_width(model.x_positions, low[place], high[place], crossing) for place, crossing in found]
     parts = [
         f"{_position_words(x, crossing)} for {y.title} {_position_words(y, float(model.y_positions[place]))}"
@@ -116,15 +121,18 @@ def speed_limit_finding(analysis: Analysis) -> str:
     row = default_limit(analysis)
     if row is None:
         return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
-    reached = (analysis.limits["status"] == REACHED).sum()
+    counts = analysis.limits["status"].value_counts()
+    unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
     return (
-        f"At batch size {row['batch_size']} and clip norm {row['clip']}, the largest learning rate with P(diverge) at "
-        f"most {analysis.tolerance:.0%} is {limit_in_words(row)}. A limit was found for {reached} of "
-        f"{len(analysis.limits)} settings. {baseline_in_words(analysis.definition, CORE_DIMENSIONS)}"
+        f"At batch size {row['batch_size']} and clip norm {row['clip']}, the largest learning rate with P(diverge "
+        f"{horizon_in_words(analysis.trials, analysis.definition)}) at most {analysis.tolerance:.0%} is "
+        f"{limit_in_words(row)}, by {plural(int(row['trials']), 'trial')} over the whole space. A limit was found for "
+        f"{counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}. "
+        f"{baseline_in_words(analysis.definition, CORE_DIMENSIONS)}"
     ).strip()
 
 
-def default_limit(analysis: Analysis) -> dict[str, object] | None:
+def default_limit(analysis: Analysis) -> dict[str, Any] | None:
     """The row of the speed limits at the batch size nearest to 64, with the loosest clipping."""
     if analysis.limits.empty:
         return None

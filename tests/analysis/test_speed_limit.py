@@ -4,9 +4,11 @@ import math
 
 import numpy as np
 import pandas as pd
+import pytest
 
+from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.best import best_stable_settings
-from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits
+from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
 from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft, true_limit
 from tests.conftest import make_definition
@@ -61,16 +63,79 @@ def everywhere(probability: float) -> Truth:
 
 
 def test_where_everything_is_safe_the_limit_is_not_reached() -> None:
-    table = limits_of(everywhere(0.0), trials=256)
+    """Known so well only along one dimension: a corner of three stays open far longer."""
+    study = make_definition(
+        search_space={
+            "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"
+        }
+    )  # fmt: skip
+    surface = fit_surface(simulate(everywhere(0.0), 1024, 0).assign(batch_size=16, clip_norm=math.inf), study)
+    assert surface is not None
+    table = speed_limits(surface, study)
     assert set(table["status"]) == {"not reached"}
     assert table["limit"].isna().all()
     assert limit_in_words(dict(table.iloc[0])).startswith("not reached: every learning rate of the study is safe")
 
 
 def test_where_everything_diverges_none_is_safe() -> None:
-    table = limits_of(everywhere(1.0), trials=100)
+    table = limits_of(everywhere(1.0), trials=200)
     assert set(table["status"]) == {"none is safe"}
     assert "even the smallest learning rate" in limit_in_words(dict(table.iloc[0]))
+
+
+def few_trials() -> pd.DataFrame:
+    """Six of eight are stable, up to a learning rate of 0.01."""
+    rates = [1e-5, 1e-4, 3e-4, 1e-3, 5e-3, 1e-2, 3.51e-2, 8e-2]
+    return pd.DataFrame(
+        {
+            "learning_rate": rates,
+            "batch_size": [16, 64] * 4,
+            "clip_norm": [1.0, math.inf, 10.0, 100.0, math.inf, 3.0, 1.0, 50.0],
+            "outcome": ["stable"] * 6 + ["diverged"] * 2,
+        }
+    )
+
+
+def test_eight_trials_of_which_six_are_stable_do_not_say_that_none_is_safe() -> None:
+    study = make_definition()
+    surface = fit_surface(few_trials(), study)
+    assert surface is not None
+    table = speed_limits(surface, study)
+    assert set(table["status"]) == {"unknown"}
+    assert table["limit"].isna().all()
+    assert set(table["trials"]) == {8}
+    for row in table.to_dict("records"):
+        assert limit_in_words(row).startswith("unknown: not enough trials to say (90% band none to ")
+
+
+@pytest.mark.parametrize(
+    ("limit", "low", "high", "status"),
+    [
+        (0.0, 0.0, 0.0, "none is safe"),
+        (0.0, 0.0, 1e-3, "unknown"),
+        (0.0, 0.0, math.inf, "unknown"),
+        (math.inf, math.inf, math.inf, "not reached"),
+        (math.inf, 1e-3, math.inf, "unknown"),
+        (math.inf, 0.0, math.inf, "unknown"),
+        (1e-3, 0.0, math.inf, "unknown"),
+        (1e-3, 0.0, 1e-2, "reached"),
+        (1e-3, 1e-4, math.inf, "reached"),
+        (1e-3, 1e-4, 1e-2, "reached"),
+    ],
+)
+def test_a_status_other_than_unknown_needs_the_band_to_say_so(
+    limit: float, low: float, high: float, status: str
+) -> None:
+    assert status_of(limit, low, high) == status
+
+
+def test_safe_trials_that_leave_the_largest_rates_open_are_safe_up_to_somewhere() -> None:
+    table = limits_of(everywhere(0.0), trials=512)
+    assert set(table["status"]) == {"unknown"}
+    for row in table.to_dict("records"):
+        assert limit_in_words(row).startswith(
+            f"unknown above {format_value(row['low'])}: not enough trials to say (90%"
+        )
 
 
 def test_there_is_a_line_per_batch_size_and_band_of_clipping_with_off_as_its_own() -> None:

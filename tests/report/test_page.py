@@ -165,6 +165,30 @@ def test_a_study_of_few_trials_has_a_page_that_says_what_it_cannot_say(
     assert "no dimension's importance can be told" in page.text
 
 
+def test_where_trials_are_too_few_to_say_the_page_does_not_say_that_none_is_safe(
+    repository: Repository, finished_study: StudyBuilder, tmp_path: Path
+) -> None:
+    """Eight trials, of which six are stable, up to a learning rate of 0.01."""
+    page = written(repository, finished_study(diverges_above(1e-2), trials=8), tmp_path / "r.html")
+    assert "none is safe:" not in page.text
+    figures = {figure.select_one("span").text: figure for figure in page.select(".key-figure")}  # type: ignore[union-attr]
+    assert figures["speed limit at batch size 64"].b.text == "unknown"  # type: ignore[union-attr]
+    assert "not enough trials to say" in figures["speed limit at batch size 64"].text
+    caption = page.select("#limits figcaption")[0].text
+    assert "for 8 there are not enough trials to say" in caption
+    drawn = json.loads(page.select("#limits figure script")[0].text)["data"]
+    assert all(trace["marker"]["symbol"] == ["circle-open"] * 2 for trace in drawn if trace["mode"] == "markers")
+    assert all(y is None for trace in drawn if trace["mode"] != "markers" for y in values_of(trace["y"]))
+
+
+def values_of(array: Any) -> list[float | None]:
+    """A Plotly array of 64-bit numbers, written out or packed."""
+    if isinstance(array, list):
+        return array
+    numbers = np.frombuffer(base64.b64decode(array["bdata"]), dtype=array["dtype"])
+    return [None if math.isnan(number) else float(number) for number in numbers]
+
+
 @pytest.mark.parametrize("outcome", list(Outcome))
 def test_a_study_of_one_outcome_only_has_a_page(
     repository: Repository, finished_study: StudyBuilder, tmp_path: Path, outcome: Outcome
