@@ -31,6 +31,9 @@ HAZARD_STEPS = 1000
 
 TAIL = (1 - CONFIDENCE) / 2
 
+SUREST = 0.999
+"""The low end of an extrapolated P(diverge) is at most this: an assumption makes nothing certain."""
+
 Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
@@ -251,7 +254,7 @@ class HorizonEstimate:
 
     horizon_steps: int
     probability: float
-    """NaN without trials."""
+    """NaN without trials, and beyond the horizon of trials that had all diverged: nobody lived that long."""
     low: float
     high: float
     """95% interval; (0, 1) without trials."""
@@ -273,6 +276,9 @@ def divergence_at_horizon(frame: pd.DataFrame, horizon_steps: int) -> HorizonEst
     1 - S(L) exp(-h (T - L)) at T steps. The interval takes the ends together, 1 - S_high exp(-h_low (T - L)) and
     1 - S_low exp(-h_high (T - L)), with the exact Poisson interval of h. It is sure to hold in 90% by Bonferroni's
     inequality, and holds in more than 95% where the hazard is constant, because S and h err in the same direction.
+
+    If every trial had diverged by L, none was left whose hazard could go on: beyond their horizons the probability is
+    unknown (NaN), and all that is known is that it is no lower than before (the low end stays, the high end is 1).
 
     The constant hazard is an assumption. Where the hazard falls with the steps (the unstable settings are gone early;
     training calms down) the estimate is too high; where it grows (a learning rate that still warms up) too low.
@@ -311,14 +317,21 @@ def _at_horizon(trials: pd.DataFrame, curve: _KaplanMeier, horizon_steps: int) -
     late_steps = int(np.maximum(times - last // 2, 0).sum())
     beyond = max(0, horizon_steps - known) / late_steps
     fewest, most = poisson_interval(late_events)
+    is_extrapolated = horizon_steps > known
+    probability, ends = 1 - survival, (1 - high, 1 - low)
+    if is_extrapolated and survival == 0:
+        probability, ends = math.nan, (1 - high, 1.0)
+    elif is_extrapolated:
+        probability = 1 - survival * math.exp(-late_events * beyond)
+        ends = min(1 - high * math.exp(-fewest * beyond), max(SUREST, 1 - high)), 1 - low * math.exp(-most * beyond)
     return HorizonEstimate(
         horizon_steps,
-        probability=1 - survival * math.exp(-late_events * beyond),
-        low=1 - high * math.exp(-fewest * beyond),
-        high=1 - low * math.exp(-most * beyond),
+        probability=probability,
+        low=ends[0],
+        high=ends[1],
         trials=len(trials),
         events=int(event.sum()),
-        is_extrapolated=horizon_steps > known,
+        is_extrapolated=is_extrapolated,
         late_events=late_events,
         late_steps=late_steps,
     )

@@ -18,7 +18,7 @@ from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import panels, words
-from stability_sweep.report.maps import stability_map
+from stability_sweep.report.maps import stability_map, trials_on_slices
 from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, Table, figure_panel, write_page
 from stability_sweep.report.payload import payload
 from stability_sweep.report.study import METHOD
@@ -151,10 +151,12 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
             model = None
             if analysis.surface is not None:
                 model = pair_map(analysis.surface, analysis.definition, axes[x], axes[y])
+            on_slices = trials_on_slices(analysis.trials, model)
             shown.append(
                 figure_panel(
                     f"{analysis.definition.name}: {axes[x].title} × {axes[y].title}",
-                    words.map_finding(model, axes[x], axes[y], analysis.definition),
+                    f"{words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                    f"{words.slice_finding(model, on_slices, len(analysis.trials))}",
                     stability_map(analysis.trials, axes[x], axes[y], model),
                     has_model=model is not None,
                 )

@@ -1,4 +1,4 @@
-"""Stability maps: the model's P(diverge) in slices, the raw counts, and every trial on top.
+"""Stability maps: the model's P(diverge) in slices, the raw counts, and the trials on top.
 
 Every trace says in its `meta` in which mode and slice it is seen; the page's controls switch them.
 """
@@ -82,6 +82,21 @@ def solid_view(solid: pd.DataFrame, trials: pd.DataFrame, axes: dict[str, Axis])
     scene = {f"{letter}axis": axis_layout(axis) for letter, axis in (("x", batch), ("y", clip), ("z", rate))}
     figure.update_layout(scene={**scene, "camera": {"eye": {"x": 1.7, "y": -1.5, "z": 0.9}}})
     return figure
+
+
+def trials_on_slices(trials: pd.DataFrame, model: PairMap | None) -> list[int]:
+    """How many trials are drawn on every slice of a map, each on the one nearest to it; without slices, in all."""
+    shown = drawn(trials, MOST_DRAWN)
+    if model is None:
+        return [len(shown)]
+    return [int(count) for count in np.bincount(model.slice_of(shown), minlength=len(model.slices))]
+
+
+def slice_labels(model: PairMap, counts: list[int]) -> list[str]:
+    """What the slider says of every slice: its value, and how many trials are drawn on it."""
+    return [
+        f"{piece.label} ({count} of {sum(counts)} trials)" for piece, count in zip(model.slices, counts, strict=True)
+    ]
 
 
 def drawn(trials: pd.DataFrame, most: int) -> pd.DataFrame:

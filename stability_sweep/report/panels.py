@@ -179,12 +179,7 @@ def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:
     The scale is that of the trials that did not diverge; what is not finite, or far above them, lies on a line.
     """
     trials = drawn(trials, MOST_DRAWN)
-    finite = trials["final_loss"].map(math.isfinite)
-    ended_well = finite & trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])
-    values = trials.loc[ended_well if ended_well.any() else finite, "final_loss"]
-    is_log = bool((values > 0).all()) and not values.empty
-    top = _strip_position(values, is_log=is_log)
-    shown = finite & (trials["final_loss"] < top)
+    shown, top, is_log = _loss_scale(trials)
     figure = go.Figure()
     for outcome, (color, symbol) in OUTCOME_STYLE.items():
         part = trials[trials["outcome"] == outcome.value]
@@ -210,6 +205,22 @@ def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:
     style(figure, x=x)
     figure.update_yaxes(title_text="final loss", type="log" if is_log else "linear", exponentformat="power")
     return figure
+
+
+def beyond_scale(trials: pd.DataFrame) -> tuple[int, int]:
+    """Of `final_losses`: how many trials are drawn, and how many of these lie on the line beyond the scale."""
+    trials = drawn(trials, MOST_DRAWN)
+    return len(trials), int((~_loss_scale(trials)[0]).sum())
+
+
+def _loss_scale(trials: pd.DataFrame) -> tuple[pd.Series[bool], float, bool]:
+    """Which losses are on the scale, where all others are drawn, and whether the scale is logarithmic."""
+    finite = trials["final_loss"].map(math.isfinite)
+    ended_well = finite & trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])
+    values = trials.loc[ended_well if ended_well.any() else finite, "final_loss"]
+    is_log = bool((values > 0).all()) and not values.empty
+    top = _strip_position(values, is_log=is_log)
+    return finite & (trials["final_loss"] < top), top, is_log
 
 
 def _strip_position(values: pd.Series[float], *, is_log: bool) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import math
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,14 @@ from stability_sweep.analysis.study import file_name
 from stability_sweep.data import FALLBACK_NOTICE
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import panels, words
-from stability_sweep.report.maps import MOST_DRAWN, solid_view, stability_map
+from stability_sweep.report.maps import (
+    MOST_DRAWN,
+    MOST_SOLID,
+    slice_labels,
+    solid_view,
+    stability_map,
+    trials_on_slices,
+)
 from stability_sweep.report.page import (
     KeyFigure,
     PageContext,
@@ -48,7 +56,8 @@ METHOD = [
      "band from joint posterior draws. \"None is safe\" and \"not reached\" are said where the whole band says so; "
      "otherwise the limit is unknown."),
     ("Claims", "Supported: the 95% interval of the share that diverged lies at or under the tolerance. Contradicted: "
-     "above it. Otherwise there is not enough evidence."),
+     "above it. Otherwise there is not enough evidence. True, but useless: it would be supported, but at least nine "
+     "tenths of the trials under it did not learn."),
 ]  # fmt: skip
 
 
@@ -162,13 +171,15 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
     shown = []
     for x, y in itertools.combinations(names, 2):
         model = models.get((x, y))
+        on_slices = trials_on_slices(trials, model)
         shown.append(
             figure_panel(
                 f"{axes[x].title} × {axes[y].title}",
-                words.map_finding(model, axes[x], axes[y], analysis.definition),
+                f"{words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                f"{words.slice_finding(model, on_slices, len(trials))}",
                 stability_map(trials, axes[x], axes[y], model),
                 f"map-{file_name(x)}-{file_name(y)}" if model else "",
-                slices=[s.label for s in model.slices] if model else [],
+                slices=slice_labels(model, on_slices) if model else [],
                 slice_title=model.third.title if model and model.third else "",
                 has_model=model is not None,
             )
@@ -177,14 +188,17 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 "All three at once",
-                words.solid_finding(analysis.solid, analysis.definition),
+                words.solid_finding(
+                    analysis.solid, analysis.definition, drawn=min(len(trials), MOST_SOLID), total=len(trials)
+                ),
                 solid_view(analysis.solid, trials, axes),
             )
         )
     left = [axes[name].title for name in axes if name not in names]
     text = (
-        "The model's P(diverge), with the 50% line and its 90% band; every trial on top, by outcome. The slider moves "
-        'through the dimension that a map does not show; "raw counts" shows what was counted and nothing else.'
+        "The model's P(diverge), with the 50% line and its 90% band; trials on top, by outcome. The slider moves "
+        "through the dimension that a map does not show, and every trial is drawn on the slice nearest to it; "
+        '"raw counts" shows what was counted, with the trials of all slices.'
     )
     if len(trials) > MOST_DRAWN:
         text += f" Of {len(trials)} trials, {MOST_DRAWN} random ones are drawn; all are counted."
@@ -238,13 +252,18 @@ def _time(analysis: Analysis) -> Section:
 
 
 def _horizon_panel(table: pd.DataFrame, title: str, csv: str) -> Panel:
-    shown = table.assign(kind=["extrapolated" if e else "observed" for e in table["is_extrapolated"]])
+    kinds = [
+        "nobody lived that long" if math.isnan(p) else "extrapolated" if e else "observed"
+        for p, e in zip(table["probability"], table["is_extrapolated"], strict=True)
+    ]
+    shown = table.assign(kind=kinds)
     columns = {"label": title, "horizon_steps": "steps", "probability": "P(diverge)", "low": "95% from", "high": "to",
                "kind": "from"}  # fmt: skip
     return Panel(
         "And in a longer run?",
-        "P(diverge) at this study's horizon and at ten times as many steps. What is extrapolated assumes that the "
-        "hazard of the second half of the steps goes on; where training calms down it is too high.",
+        "P(diverge) at this study's horizon and at ten times as many steps. What is extrapolated assumes that "
+        "the hazard of the second half of the steps goes on; where training calms down it is too high. Where no trial "
+        "was left at the end, there is no hazard to go on: P(diverge) is at least what it was, and no more is known.",
         csv,
         table=Table.of(shown, columns, marked="kind"),
     )
@@ -307,7 +326,8 @@ def _claims(analysis: Analysis) -> Section:
         )
         columns = {
             "claim": "claim", "verdict": "verdict", "counts": "diverged", "low": "95% from", "high": "to",
-            "others": "others diverged", "stalled": "hardly learned", "best_validation_loss": "best loss",
+            "others": "others diverged", "learned": "learned", "stalled": "hardly learned",
+            "best_validation_loss": "best loss",
             "cost": "cost", "source": "who says so",
         }  # fmt: skip
         table = Table.of(shown, columns, marked="verdict")
@@ -358,7 +378,8 @@ def _best(analysis: Analysis, trials: pd.DataFrame) -> Section:
     ]
     axes = searched_axes(analysis.definition)
     if "learning_rate" in axes and len(trials):
-        caption = words.losses_finding(trials)
+        count, beyond = panels.beyond_scale(trials)
+        caption = words.losses_finding(trials, drawn=count, beyond=beyond)
         figure = panels.final_losses(trials, axes["learning_rate"])
         shown.append(figure_panel("What the loss ended at", caption, figure, "trials"))
     text = (

@@ -9,7 +9,7 @@ from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.frame import counted
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.outcome import Outcome
-from stability_sweep.report.words import chosen_by_results, percent, plural
+from stability_sweep.report.words import all_of, chosen_by_results, none_diverged, percent, plural
 
 DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
 
@@ -46,23 +46,27 @@ def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFra
 
 
 def _learning_rate(trials: pd.DataFrame) -> str:
-    diverged = trials["outcome"] == Outcome.DIVERGED.value
+    """Where nothing diverged, where both happened, and where everything did: stretches that never overlap."""
+    rates, diverged = trials["learning_rate"].astype(float), trials["outcome"] == Outcome.DIVERGED.value
     if not diverged.any():
-        top = trials["learning_rate"].max()
-        return f"No trial diverged, up to a learning rate of {format_value(float(top))}."
+        return f"No trial diverged, up to a learning rate of {format_value(rates.max())}."
     if diverged.all():
-        low = trials["learning_rate"].min()
-        return f"Every trial diverged, down to a learning rate of {format_value(float(low))}."
-    lowest = float(trials.loc[diverged, "learning_rate"].min())
-    highest = float(trials.loc[~diverged, "learning_rate"].max())
-    below, above = int((trials["learning_rate"] < lowest).sum()), int((trials["learning_rate"] > highest).sum())
-    parts = []
-    if below:
-        parts.append(f"below a learning rate of {format_value(lowest)} none of {plural(below, 'trial')} diverged")
-    if above:
-        parts.append(f"above a learning rate of {format_value(highest)} all {above} did")
-    if not parts:
-        return "No learning rate was only safe or only unsafe: what diverged at one stayed finite at the same one."
+        return f"Every trial diverged, down to a learning rate of {format_value(rates.min())}."
+    lowest, highest = rates[diverged].min(), rates[~diverged].max()
+    if lowest > highest:
+        return (
+            f"Up to a learning rate of {format_value(highest)}, {none_diverged(int((~diverged).sum()))}; from "
+            f"{format_value(lowest)} on, {all_of(int(diverged.sum()))} did."
+        )
+    below, above, between = rates < lowest, rates > highest, rates.between(lowest, highest)
+    counts = f"{int(diverged[between].sum())} of {plural(int(between.sum()), 'trial')} diverged"
+    parts = [f"at learning rates from {format_value(lowest)} to {format_value(highest)}, {counts}"]
+    if lowest == highest:
+        parts = [f"at a learning rate of {format_value(lowest)}, {counts}"]
+    if below.any():
+        parts.insert(0, f"below a learning rate of {format_value(lowest)}, {none_diverged(int(below.sum()))}")
+    if above.any():
+        parts.append(f"above {format_value(highest)}, {all_of(int(above.sum()))} did")
     sentence = "; ".join(parts)
     return f"{sentence[0].upper()}{sentence[1:]}."
 
@@ -83,6 +87,8 @@ def _time(trials: pd.DataFrame) -> str:
     steps = trials["divergence_step"].dropna()
     if steps.empty:
         return "There is no divergence step to report."
+    if len(steps) == 1:
+        return f"The one divergence came at step {int(steps.iloc[0])}."
     return (
         f"Divergence came at step {int(steps.median())} in the median, at step {int(steps.min())} at the earliest and "
         f"{int(steps.max())} at the latest."

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis import Analysis, PairMap, Proportion
-from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED
+from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED, UNDECIDED, USELESS
 from stability_sweep.analysis.axes import Axis, format_value
 from stability_sweep.analysis.baseline import BATCH_SIZE, baseline_in_words
 from stability_sweep.analysis.speed_limit import REACHED, UNKNOWN, limit_in_words
@@ -33,6 +33,16 @@ def percent(share: Proportion) -> str:
 def plural(count: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def none_diverged(count: int) -> str:
+    """``none of 6 trials diverged``; of a single one, that it stayed finite."""
+    return "the one trial stayed finite" if count == 1 else f"none of {count} trials diverged"
+
+
+def all_of(count: int) -> str:
+    """``all 6``, ``both``, ``the one trial``."""
+    return {1: "the one trial", 2: "both"}.get(count, f"all {count}")
 
 
 def horizon_in_words(trials: pd.DataFrame, definition: StudyDefinition) -> str:
@@ -65,6 +75,24 @@ def map_finding(model: PairMap | None, x: Axis, y: Axis, definition: StudyDefini
     return f"{_line_finding(model, x, y)} {standing}".strip()
 
 
+def slice_finding(model: PairMap | None, drawn: list[int], total: int) -> str:
+    """Which trials lie on a map: how many of those that are drawn at all belong to the slice that is shown first.
+
+    Args:
+        model: the map; None where there are only counts.
+        drawn: trials on every slice, or on the only one.
+        total: the trials that count.
+    """
+    all_drawn = sum(drawn)
+    if model is None or model.third is None or len(drawn) < 2:
+        return f"{drawn_in_words(all_drawn, total)}, wherever they lie in the dimensions that are not shown."
+    sample = f" (of {total}, {all_drawn} random ones are drawn)" if all_drawn < total else ""
+    return (
+        f"{drawn[model.first]} of {plural(all_drawn, 'trial')} lie on the slice shown first, nearer to it than to any "
+        f"other; raw counts show all{sample}."
+    )
+
+
 def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
     index = model.first
     where = ""
@@ -93,12 +121,13 @@ def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
     )
 
 
-def solid_finding(solid: pd.DataFrame, definition: StudyDefinition) -> str:
-    """How much of the space lies beyond the 50% surface, and where the other dimensions stand."""
+def solid_finding(solid: pd.DataFrame, definition: StudyDefinition, *, drawn: int, total: int) -> str:
+    """How much of the space lies beyond the 50% surface, which trials are drawn, and where other dimensions stand."""
     share = float((solid["probability"] > 0.5).mean())
     return (
         f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
-        f"axes as drawn) training diverges more often than not. {baseline_in_words(definition, CORE_DIMENSIONS)}"
+        f"axes as drawn) training diverges more often than not. {drawn_in_words(drawn, total)}. "
+        f"{baseline_in_words(definition, CORE_DIMENSIONS)}"
     ).strip()
 
 
@@ -162,10 +191,13 @@ def importance_finding(table: pd.DataFrame) -> str:
     if table.empty:
         return "There are too few trials, or all ended alike: no dimension's importance can be told."
     row = table.iloc[0]
-    return (
-        f"{str(row['dimension']).replace('_', ' ').capitalize()} decides most: without it the Brier score rises by "
-        f"{row['importance']:.2g} (95% interval {row['low']:.2g} to {row['high']:.2g})."
-    )
+    name = str(row["dimension"]).replace("_", " ")
+    by = f"{row['importance']:.2g} (95% interval {row['low']:.2g} to {row['high']:.2g})"
+    if row["low"] <= 0:
+        return (
+            f"No dimension's importance is told from none: without {name}, the first, the Brier score changes by {by}."
+        )
+    return f"{name.capitalize()} decides most: without it the Brier score rises by {by}."
 
 
 def claims_finding(claims: pd.DataFrame) -> str:
@@ -173,9 +205,10 @@ def claims_finding(claims: pd.DataFrame) -> str:
     if claims.empty:
         return "The definition makes no claims; write them as [[claims]] and the report judges them."
     counts = claims["verdict"].value_counts()
+    useless = f", {counts[USELESS]} {USELESS} (nearly every trial under it hardly learned)" if USELESS in counts else ""
     return (
-        f"Of {plural(len(claims), 'claim')}, {counts.get(SUPPORTED, 0)} supported, {counts.get(CONTRADICTED, 0)} "
-        f"contradicted, {len(claims) - counts.get(SUPPORTED, 0) - counts.get(CONTRADICTED, 0)} without enough evidence."
+        f"Of {plural(len(claims), 'claim')}, {counts.get(SUPPORTED, 0)} supported{useless}, "
+        f"{counts.get(CONTRADICTED, 0)} contradicted, {counts.get(UNDECIDED, 0)} without enough evidence."
     )
 
 
@@ -185,10 +218,11 @@ def origins_finding(origins: pd.DataFrame) -> str:
         return "Nothing diverged, so there is no origin to tell."
     row = origins.iloc[0]
     if not isinstance(row["origin"], str):
-        return f"For {int(row['trials'])} of {int(origins['trials'].sum())} diverged trials there is no autopsy."
+        total = plural(int(origins["trials"].sum()), "diverged trial")
+        return f"For {int(row['trials'])} of {total} there is no autopsy."
     return (
-        f"Most frequent: {row['origin']} ({str(row['cause']).replace('_', ' ')}), in {row['share']:.0%} of the "
-        f"diverged trials, at step {row['median_step']:.0f} in the median."
+        f"Most frequent: {row['origin']} ({str(row['cause']).replace('_', ' ')}), in {int(row['trials'])} of "
+        f"{plural(int(origins['trials'].sum()), 'diverged trial')}, at step {row['median_step']:.0f} in the median."
     )
 
 
@@ -234,18 +268,26 @@ def best_finding(analysis: Analysis) -> str:
     )
 
 
-def losses_finding(trials: pd.DataFrame) -> str:
-    """Where the lowest final loss was, and how many trials have none to show."""
+def losses_finding(trials: pd.DataFrame, *, drawn: int, beyond: int) -> str:
+    """Where the lowest final loss was, how many trials are drawn, and how many of these are beyond the scale."""
     ended = trials[trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
-    lost = int((trials["outcome"] == Outcome.DIVERGED.value).sum())
-    rest = f"{plural(lost, 'diverged trial')} and whatever ended far above the others lie on the dotted line."
+    what = drawn_in_words(drawn, len(trials))
+    if beyond:
+        what += f", {beyond} of them on the dotted line: NaN, infinite, or far above the others"
     if ended.empty:
-        return f"No trial ended well; {rest}"
+        return f"No trial ended well. {what}."
     row = ended.sort_values("final_loss").iloc[0]
     return (
         f"The lowest final loss, {row['final_loss']:.4g}, was at learning rate {_value_words(row['learning_rate'])} "
-        f"(trial {int(row['number'])}); {rest}"
+        f"(trial {int(row['number'])}). {what}."
     )
+
+
+def drawn_in_words(count: int, total: int) -> str:
+    """``All 48 trials are drawn``, or how many random ones."""
+    if count < total:
+        return f"{count} random ones of {total} trials are drawn"
+    return "The one trial is drawn" if total == 1 else f"All {total} trials are drawn"
 
 
 def setting_in_words(row: pd.Series[Any], definition: StudyDefinition) -> str:

@@ -38,6 +38,23 @@ def test_a_verdict_needs_the_whole_interval_on_one_side(counts: dict[str, int], 
     assert row["total"] == sum(count for outcome, count in counts.items() if outcome != "failed")
 
 
+@pytest.mark.parametrize(
+    ("counts", "verdict"),
+    [
+        ({"stalled": 76}, "true, but useless"),
+        ({"stalled": 74, "stable": 6}, "true, but useless"),
+        ({"exploded": 40, "stalled": 40}, "true, but useless"),
+        ({"stalled": 70, "stable": 10}, "supported"),
+        ({"stalled": 20}, "not enough evidence"),
+        ({"stalled": 20, "diverged": 10}, "contradicted"),
+    ],
+)
+def test_advice_under_which_hardly_any_trial_learned_is_not_supported(counts: dict[str, int], verdict: str) -> None:
+    row = judged(study(counts))
+    assert row["verdict"] == verdict
+    assert row["learned"] == counts.get("stable", 0)
+
+
 def test_the_others_are_counted_for_comparison() -> None:
     row = judged(study({"stable": 5}) + study({"diverged": 7, "stable": 3}, rate=1e-2))
     assert (row["others_diverged"], row["others_total"]) == (7, 10)

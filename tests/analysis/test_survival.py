@@ -305,7 +305,27 @@ def test_when_all_have_diverged_the_rest_of_their_horizon_is_known() -> None:
     found = divergence_at_horizon(frame, 10)
     assert (found.probability, found.is_extrapolated) == (1.0, False)
     assert found.low == divergence_at_horizon(frame, 3).low
-    assert divergence_at_horizon(frame, 11).is_extrapolated
+    beyond = divergence_at_horizon(frame, 11)
+    assert beyond.is_extrapolated
+    assert math.isnan(beyond.probability)
+
+
+@pytest.mark.parametrize("total", [1, 2, 12])
+def test_where_nobody_lived_no_hazard_goes_on_and_only_the_low_end_is_known(total: int) -> None:
+    """All died at step 2: that is no knowledge of a run of 100, which was told as "1 (1 to 1)"."""
+    frame = mixed([2] * total, [])
+    near, far = divergence_at_horizon(frame, 10), divergence_at_horizon(frame, 100)
+    assert math.isnan(far.probability)
+    assert (far.low, far.high) == (near.low, 1.0)
+    assert 0 < near.low < 1
+
+
+def test_what_is_extrapolated_is_never_certain() -> None:
+    frame = mixed(list(range(6, 10)) * 20, [10])
+    far = divergence_at_horizon(frame, 10_000)
+    assert far.is_extrapolated
+    assert far.low <= 0.999
+    assert far.probability > 0.999
 
 
 def test_without_trials_nothing_is_known() -> None:

@@ -1,0 +1,136 @@
+"""Sentences that say what the numbers say, also where there are few of them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stability_sweep.analysis import study_axes
+from stability_sweep.analysis.advice import judge_claims
+from stability_sweep.analysis.maps import pair_maps
+from stability_sweep.analysis.surface import fit_surface
+from stability_sweep.claim import Claim
+from stability_sweep.report import words
+from stability_sweep.report.maps import slice_labels, stability_map, trials_on_slices
+from stability_sweep.report.panels import beyond_scale, final_losses
+from stability_sweep.report.summary import summary_sentences
+from tests.analysis.simulation import definition, simulate, soft
+from tests.conftest import make_definition
+
+
+def trials_at(finite: list[float], diverged: list[float]) -> pd.DataFrame:
+    outcomes = ["stable"] * len(finite) + ["diverged"] * len(diverged)
+    return pd.DataFrame(
+        {
+            "number": range(len(outcomes)),
+            "learning_rate": [*finite, *diverged],
+            "batch_size": 16,
+            "clip_norm": 1.0,
+            "outcome": outcomes,
+            "horizon": 100,
+            "divergence_step": pd.array([pd.NA if outcome == "stable" else 3 for outcome in outcomes], dtype="Int64"),
+            "validation_loss": 30.0,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("finite", "diverged", "sentence"),
+    [
+        (
+            [1e-5, 1e-4, 1e-2],
+            [3.51e-2, 8e-2],
+            "Up to a learning rate of 0.01, none of 3 trials diverged; from 0.0351 on, both did.",
+        ),
+        (
+            [1e-5],
+            [1e-2],
+            "Up to a learning rate of 1e-5, the one trial stayed finite; from 0.01 on, the one trial did.",
+        ),
+        (
+            [1e-5, 1e-4, 2e-3],
+            [1e-3, 1e-2, 2e-2, 3e-2],
+            "Below a learning rate of 0.001, none of 2 trials diverged; at learning rates from 0.001 to 0.002, 1 of 2 "
+            "trials diverged; above 0.002, all 3 did.",
+        ),
+        (
+            [1e-3],
+            [1e-4, 1e-2],
+            "At learning rates from 0.0001 to 0.001, 1 of 2 trials diverged; above 0.001, the one trial did.",
+        ),
+        ([1e-3, 1e-3], [1e-3], "At a learning rate of 0.001, 1 of 3 trials diverged."),
+        (
+            [1e-4, 1e-2],
+            [1e-3, 1e-2],
+            "Below a learning rate of 0.001, the one trial stayed finite; at learning rates from 0.001 to 0.01, 2 of 3 "
+            "trials diverged.",
+        ),
+        ([1e-3], [], "No trial diverged, up to a learning rate of 0.001."),
+        ([], [1e-3], "Every trial diverged, down to a learning rate of 0.001."),
+    ],
+)
+def test_the_stretches_of_the_learning_rate_never_contradict_each_other(
+    finite: list[float], diverged: list[float], sentence: str
+) -> None:
+    """ "Below 0.0351 none of 6 diverged; above 0.0101 all 2 did" speaks twice of what lies between."""
+    assert summary_sentences(make_definition(), trials_at(finite, diverged))[1] == sentence
+
+
+def test_one_divergence_has_no_median() -> None:
+    told = summary_sentences(make_definition(), trials_at([1e-4], [1e-2]))[3]
+    assert told == "The one divergence came at step 3."
+
+
+def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> None:
+    table = pd.DataFrame({"dimension": ["batch_size"], "importance": [0.02], "low": [-0.01], "high": [0.05]})
+    assert "No dimension's importance is told from none" in words.importance_finding(table)
+    assert words.importance_finding(table.assign(low=0.01)).startswith("Batch size decides most")
+
+
+def markers(figure: Any) -> list[int]:
+    """How many trials the model's traces draw, slice by slice."""
+    found = [t for t in figure.data if t.type == "scatter" and (t.meta or {}).get("mode") == "model" and t.text]
+    return [len(trace.text) for trace in found]
+
+
+def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
+    trials = simulate(soft, 48, 0)
+    trials["divergence_step"] = pd.array([pd.NA] * 48, dtype="Int64")
+    surface = fit_surface(trials, definition())
+    assert surface is not None
+    pair = pair_maps(surface, definition())[0]
+    counts = trials_on_slices(trials, pair)
+    assert markers(stability_map(trials, pair.x, pair.y, pair)) == counts
+    assert sum(counts) == 48
+    assert words.slice_finding(pair, counts, 48).startswith(
+        f"{counts[pair.first]} of 48 trials lie on the slice shown first"
+    )
+    assert slice_labels(pair, counts)[-1] == f"off ({counts[-1]} of 48 trials)"
+
+
+def test_of_more_trials_than_a_map_draws_the_sample_is_counted() -> None:
+    assert words.slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
+    assert words.slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
+
+
+@pytest.mark.parametrize("losses", [[30.0, 31.0, np.nan, 1e9], [30.0, 31.0, 32.0, 33.0]])
+def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float]) -> None:
+    trials = trials_at([1e-4, 1e-3], [1e-2, 2e-2]).assign(final_loss=losses)
+    drawn, beyond = beyond_scale(trials)
+    told = words.losses_finding(trials, drawn=drawn, beyond=beyond)
+    has_line = bool(final_losses(trials, study_axes(make_definition())["learning_rate"]).layout.shapes)
+    assert has_line is ("on the dotted line" in told)
+    assert has_line is (beyond > 0)
+    assert "All 4 trials are drawn" in told
+
+
+def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
+    frame = pd.DataFrame({"learning_rate": [1e-6] * 76, "outcome": "stalled", "validation_loss": 90.0})
+    table = judge_claims([Claim(says="learning_rate <= 1e-6 avoids divergence")], frame)
+    assert words.claims_finding(table) == (
+        "Of 1 claim, 0 supported, 1 true, but useless (nearly every trial under it hardly learned), 0 contradicted, "
+        "0 without enough evidence."
+    )
