@@ -17,7 +17,7 @@ from stability_sweep.analysis.maps import pair_map
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
-from stability_sweep.report import panels, words
+from stability_sweep.report import map_words, panels, words
 from stability_sweep.report.maps import stability_map, trials_on_slices
 from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, Table, figure_panel, write_page
 from stability_sweep.report.payload import payload
@@ -155,8 +155,8 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
             shown.append(
                 figure_panel(
                     f"{analysis.definition.name}: {axes[x].title} × {axes[y].title}",
-                    f"{words.map_finding(model, axes[x], axes[y], analysis.definition)} "
-                    f"{words.slice_finding(model, on_slices, len(analysis.trials))}",
+                    f"{map_words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                    f"{map_words.slice_finding(model, on_slices, len(analysis.trials))}",
                     stability_map(analysis.trials, axes[x], axes[y], model),
                     has_model=model is not None,
                 )

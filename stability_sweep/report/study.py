@@ -22,7 +22,7 @@ from stability_sweep.analysis.speed_limit import limit_in_words
 from stability_sweep.analysis.study import file_name
 from stability_sweep.data import FALLBACK_NOTICE
 from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
-from stability_sweep.report import panels, words
+from stability_sweep.report import map_words, panels, words
 from stability_sweep.report.maps import (
     MOST_DRAWN,
     MOST_SOLID,
@@ -175,8 +175,8 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 f"{axes[x].title} × {axes[y].title}",
-                f"{words.map_finding(model, axes[x], axes[y], analysis.definition)} "
-                f"{words.slice_finding(model, on_slices, len(trials))}",
+                f"{map_words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                f"{map_words.slice_finding(model, on_slices, len(trials))}",
                 stability_map(trials, axes[x], axes[y], model),
                 f"map-{file_name(x)}-{file_name(y)}" if model else "",
                 slices=slice_labels(model, on_slices) if model else [],
@@ -188,7 +188,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 "All three at once",
-                words.solid_finding(
+                map_words.solid_finding(
                     analysis.solid, analysis.definition, drawn=min(len(trials), MOST_SOLID), total=len(trials)
                 ),
                 solid_view(analysis.solid, trials, axes),

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis import Analysis, PairMap, Proportion
+from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED, UNDECIDED, USELESS
 from stability_sweep.analysis.axes import Axis, format_value
 from stability_sweep.analysis.baseline import BATCH_SIZE, baseline_in_words
@@ -65,70 +65,6 @@ def trust_in_words(quality: pd.DataFrame) -> str:
     return (
         f"{verdict}: cross-validated log loss {row['model']:.2f}, against {row['base_rate']:.2f} by the base rate alone"
     )
-
-
-def map_finding(model: PairMap | None, x: Axis, y: Axis, definition: StudyDefinition) -> str:
-    """Where the 50% line lies on the middle slice, how wide its band is, and where the dimensions not shown stand."""
-    if model is None:
-        return "Too few trials for a model: the counts are all there is."
-    standing = baseline_in_words(definition, [axis.name for axis in (x, y, model.third) if axis is not None])
-    return f"{_line_finding(model, x, y)} {standing}".strip()
-
-
-def slice_finding(model: PairMap | None, drawn: list[int], total: int) -> str:
-    """Which trials lie on a map: how many of those that are drawn at all belong to the slice that is shown first.
-
-    Args:
-        model: the map; None where there are only counts.
-        drawn: trials on every slice, or on the only one.
-        total: the trials that count.
-    """
-    all_drawn = sum(drawn)
-    if model is None or model.third is None or len(drawn) < 2:
-        return f"{drawn_in_words(all_drawn, total)}, wherever they lie in the dimensions that are not shown."
-    sample = f" (of {total}, {all_drawn} random ones are drawn)" if all_drawn < total else ""
-    return (
-        f"{drawn[model.first]} of {plural(all_drawn, 'trial')} lie on the slice shown first, nearer to it than to any "
-        f"other; raw counts show all{sample}."
-    )
-
-
-def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
-    index = model.first
-    where = ""
-    if model.third is not None:
-        where = f" (at {model.third.title} {_value_words(model.slices[index].value)})"
-    median, low, high = (model.grid(name, index) for name in ("median", "low", "high"))
-    crossings = [_crossing(model.x_positions, row) for row in median]
-    found = [(place, crossing) for place, crossing in enumerate(crossings) if crossing is not None]
-    if not found:
-        diverges = bool(np.nanmean(median) > 0.5)
-        side = "diverges more often than not" if diverges else "stays finite more often than not"
-        text = f"On the slice shown first{where} no 50% line is crossed: training {side} everywhere"
-        known = np.isfinite(median)
-        is_open = float(((low <= 0.5) if diverges else (high > 0.5))[known].mean())
-        doubt = f", as far as the trials tell: in {is_open:.0%} of the slice the 90% band holds the other side, too"
-        return f"{text}{doubt if is_open else ''}."
-    widths = [_width(model.x_positions, low[place], high[place], crossing) for place, crossing in found]
-    parts = [
-        f"{_position_words(x, crossing)} for {y.title} {_position_words(y, float(model.y_positions[place]))}"
-        for place, crossing in ([found[0], found[-1]] if len(found) > 1 else found)
-    ]
-    unit = "decades" if x.is_log else "units of its axis"
-    return (
-        f"On the slice shown first{where} P(diverge) passes 50% at {x.title} {' and at '.join(parts)}. The line's 90% "
-        f"band is {np.median(widths):.2g} {unit} wide in the median."
-    )
-
-
-def solid_finding(solid: pd.DataFrame, definition: StudyDefinition, *, drawn: int, total: int) -> str:
-    """How much of the space lies beyond the 50% surface, which trials are drawn, and where other dimensions stand."""
-    share = float((solid["probability"] > 0.5).mean())
-    return (
-        f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
-        f"axes as drawn) training diverges more often than not. {drawn_in_words(drawn, total)}. "
-        f"{baseline_in_words(definition, CORE_DIMENSIONS)}"
-    ).strip()
 
 
 def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
@@ -278,7 +214,7 @@ def losses_finding(trials: pd.DataFrame, *, drawn: int, beyond: int) -> str:
         return f"No trial ended well. {what}."
     row = ended.sort_values("final_loss").iloc[0]
     return (
-        f"The lowest final loss, {row['final_loss']:.4g}, was at learning rate {_value_words(row['learning_rate'])} "
+        f"The lowest final loss, {row['final_loss']:.4g}, was at learning rate {value_words(row['learning_rate'])} "
         f"(trial {int(row['number'])}). {what}."
     )
 
@@ -292,40 +228,13 @@ def drawn_in_words(count: int, total: int) -> str:
 
 def setting_in_words(row: pd.Series[Any], definition: StudyDefinition) -> str:
     """``learning rate 0.001, batch size 64, clip norm off``."""
-    return ", ".join(f"{name.replace('_', ' ')} {_value_words(row[name])}" for name in definition.search_space)
+    return ", ".join(f"{name.replace('_', ' ')} {value_words(row[name])}" for name in definition.search_space)
 
 
-def _value_words(value: object) -> str:
+def value_words(value: object) -> str:
+    """A value of a table as people write it."""
     value = value.item() if isinstance(value, np.generic) else value
     return format_value(value) if isinstance(value, (bool, int, float, str)) else str(value)
-
-
-def _position_words(axis: Axis, position: float) -> str:
-    if axis.values:
-        return axis.labels[min(max(round(position), 0), len(axis.labels) - 1)]
-    if axis.has_off and position > axis.edges[-2]:
-        return "off"
-    return format_value(float(10**position if axis.is_log else position))
-
-
-def _crossing(positions: Array, row: Array, near: float | None = None) -> float | None:
-    """Where a row passes one half, upward or downward: first, or nearest to a position."""
-    above = row > 0.5
-    known = np.isfinite(row)
-    lefts = np.flatnonzero((above[1:] != above[:-1]) & known[1:] & known[:-1])
-    if not len(lefts):
-        return None
-    shares = (0.5 - row[lefts]) / (row[lefts + 1] - row[lefts])
-    found = positions[lefts] + shares * (positions[lefts + 1] - positions[lefts])
-    return float(found[0] if near is None else found[np.abs(found - near).argmin()])
-
-
-def _width(positions: Array, low: Array, high: Array, line: float) -> float:
-    """From where the band's upper end passes one half to where its lower end does, or the end of the axis."""
-    ends = [_crossing(positions, row, line) for row in (high, low)]
-    first = positions[0] if ends[0] is None else ends[0]
-    last = positions[-1] if ends[1] is None else ends[1]
-    return float(abs(last - first))
 
 
 def chosen_by_results(sampler: SamplerConfig) -> str:

@@ -10,10 +10,10 @@ import pytest
 
 from stability_sweep.analysis import study_axes
 from stability_sweep.analysis.advice import judge_claims
-from stability_sweep.analysis.maps import pair_maps
+from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.claim import Claim
-from stability_sweep.report import words
+from stability_sweep.report import map_words, words
 from stability_sweep.report.maps import slice_labels, stability_map, trials_on_slices
 from stability_sweep.report.panels import beyond_scale, final_losses
 from stability_sweep.report.summary import summary_sentences
@@ -105,15 +105,15 @@ def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
     counts = trials_on_slices(trials, pair)
     assert markers(stability_map(trials, pair.x, pair.y, pair)) == counts
     assert sum(counts) == 48
-    assert words.slice_finding(pair, counts, 48).startswith(
-        f"{counts[pair.first]} of 48 trials lie on the slice shown first"
+    assert map_words.slice_finding(pair, counts, 48).startswith(
+        f"The slice shown first has {counts[pair.first]} of 48 trials, "
     )
     assert slice_labels(pair, counts)[-1] == f"off ({counts[-1]} of 48 trials)"
 
 
 def test_of_more_trials_than_a_map_draws_the_sample_is_counted() -> None:
-    assert words.slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
-    assert words.slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
+    assert map_words.slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
+    assert map_words.slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
 
 
 @pytest.mark.parametrize("losses", [[30.0, 31.0, np.nan, 1e9], [30.0, 31.0, 32.0, 33.0]])
@@ -134,3 +134,25 @@ def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
         "Of 1 claim, 0 supported, 1 true, but useless (nearly every trial under it hardly learned), 0 contradicted, "
         "0 without enough evidence."
     )
+
+
+def test_a_line_that_runs_straight_across_a_map_is_found_along_the_other_axis() -> None:
+    """The picture showed a line, and the words said that none is crossed."""
+    trials = simulate(lambda unit: (unit[:, 2] < 0.5).astype(float), 200, 0)
+    surface = fit_surface(trials, definition())
+    assert surface is not None
+    axes = study_axes(definition())
+    pair = pair_map(surface, definition(), axes["batch_size"], axes["clip_norm"])
+    told = map_words.map_finding(pair, pair.x, pair.y, definition())
+    assert told.startswith("On the slice shown first P(diverge) passes 50% at clip norm ")
+    assert " for batch size 16 and at " in told
+
+
+@pytest.mark.parametrize(("trials", "has_doubt"), [(8, True), (400, False)])
+def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has_doubt: bool) -> None:
+    surface = fit_surface(simulate(lambda unit: np.zeros(len(unit)), trials, 0), definition())
+    assert surface is not None
+    pair = pair_maps(surface, definition())[0]
+    told = map_words.map_finding(pair, pair.x, pair.y, definition())
+    assert "training stays finite more often than not everywhere" in told
+    assert ("the 90% band holds the other side, too" in told) is has_doubt
