@@ -99,7 +99,7 @@ def entry_of(repository: Repository, study: StoredStudy, images: Images, folder:
     def refuse(*arguments: object, **options: object) -> None:
         raise ForeignResultError("refused for this test")
 
-    repository.save_result = refuse  # type: ignore[method-assign,assignment]
+    repository.save_result = refuse  # type: ignore[method-assign]
     stop = StopRequest()
     worker = Worker(repository, study, images, stop, Recorder())
     worker._fresh_view = lambda: stop_now(stop, worker)  # type: ignore[method-assign]
@@ -150,7 +150,7 @@ def test_a_result_measured_for_another_trial_of_that_number_is_put_aside(
     other = {"trial_uuid": "another"} if changed == "trial_uuid" else {"params": {**entry.identity.params, "x": 1.0}}
     from dataclasses import replace
 
-    Spool(anywhere.database).keep(entry.model_copy(update={"identity": replace(entry.identity, **other)}))  # type: ignore[arg-type]
+    Spool(anywhere.database).keep(entry.model_copy(update={"identity": replace(entry.identity, **other)}))
     run(anywhere, study, images)
     assert len(anywhere.results(study)) == 1
     assert "it was not stored there, and is kept in" in caplog.text
