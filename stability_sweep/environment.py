@@ -1,6 +1,9 @@
 """The environment variables that the program reads, and what holds without them."""
 
+import math
 import os
+
+from stability_sweep.errors import EnvironmentVariableError
 
 STORAGE_VARIABLE = "STABILITY_SWEEP_STORAGE"
 """The storage URL: unlike an argument, other users of the machine cannot see it."""
@@ -24,6 +27,26 @@ DATABASE_TIMEOUT_VARIABLE = "STABILITY_SWEEP_DATABASE_TIMEOUT_SECONDS"
 """Seconds for which a database server may say nothing before it counts as away (default 30)."""
 
 
+LONGEST_SECONDS = 86_400.0
+"""A time of over a day in the environment is a mistake."""
+
+
 def seconds_from(variable: str, default: float) -> float:
-    """A time from the environment."""
-    return float(os.environ.get(variable, default))
+    """A time from the environment, in seconds; the default where the variable is not set.
+
+    Raises:
+        EnvironmentVariableError: if it is no number above 0 and up to a day.
+    """
+    text = os.environ.get(variable)
+    if text is None:
+        return default
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = math.nan
+    if not 0 < seconds <= LONGEST_SECONDS:
+        raise EnvironmentVariableError(
+            f"${variable}: expected seconds above 0 and up to {LONGEST_SECONDS:.0f}, got {text[:40]!r}; correct it, or "
+            f"unset it for the default of {default:g}"
+        )
+    return seconds

@@ -33,6 +33,10 @@ class DefinitionError(StabilitySweepError):
     of_what = "mistakes"
 
 
+class EnvironmentVariableError(StabilitySweepError):
+    """An environment variable whose value cannot be used."""
+
+
 class DataError(StabilitySweepError):
     """A data set that is missing, corrupt or too small for the definition."""
 

@@ -12,7 +12,7 @@ import stability_sweep
 PACKAGE = Path(stability_sweep.__file__).parent
 
 LAYERS = [
-    "environment", "text", "errors", "spelling", "outcome", "stored_form", "telemetry", "autopsy", "search_space",
+    "text", "errors", "environment", "spelling", "outcome", "stored_form", "telemetry", "autopsy", "search_space",
     "claim", "definition_errors", "toml_file", "configs", "definition", "data", "models", "training",
     "gaussian_process", "sampling", "storage", "analysis", "sweep", "report", "cli",
 ]  # fmt: skip
