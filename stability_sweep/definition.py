@@ -28,7 +28,7 @@ from stability_sweep.configs import (
 )
 from stability_sweep.definition_errors import describe_validation_error
 from stability_sweep.errors import DefinitionError
-from stability_sweep.search_space import Dimension, Frozen, Range, Value, complete_search_space
+from stability_sweep.search_space import Choices, Dimension, Frozen, Range, Value, complete_search_space
 from stability_sweep.text import value_in_words
 from stability_sweep.toml_file import read_toml
 
@@ -244,6 +244,20 @@ class StudyDefinition(Frozen):
         except ValidationError as error:
             mistake = describe_validation_error(error, StudyDefinition)[0].line
             raise DefinitionError(f"study {self.name!r} does not fit the {dataset} data set: {mistake}") from error
+
+    def network_settings(self) -> list[RHVAEConfig]:
+        """The model's settings with every encoder and every decoder that its trials may have."""
+        found = [self.model]
+        for field in ("encoder", "decoder"):
+            dimension = self.search_space.get(f"model.{field}")
+            if isinstance(dimension, Choices):
+                found += [self.model.model_copy(update={field: str(choice)}) for choice in dimension.choices]
+        return found
+
+    def imported_modules(self) -> set[str]:
+        """The modules that its trials import by a path."""
+        paths = {path for config in self.network_settings() for path in (config.encoder, config.decoder)}
+        return {path.partition(":")[0] for path in paths if ":" in path}
 
     def named(self, name: str) -> StudyDefinition:
         """The same study under another name."""

@@ -2,6 +2,7 @@
 
 import math
 import os
+from collections.abc import Iterable
 
 from stability_sweep.errors import EnvironmentVariableError
 
@@ -50,3 +51,22 @@ def seconds_from(variable: str, default: float) -> float:
             f"unset it for the default of {default:g}"
         )
     return seconds
+
+
+ALLOWED_IMPORTS_VARIABLE = "STABILITY_SWEEP_ALLOWED_IMPORTS"
+"""Modules and packages, separated by commas, that a definition may have imported; whoever writes a row of the database
+would otherwise choose what runs here. `run FILE` adds what FILE itself names."""
+
+
+def is_import_allowed(module: str) -> bool:
+    """Whether this machine lets a definition import a module: it, or a package above it, is named."""
+    allowed = [name.strip() for name in os.environ.get(ALLOWED_IMPORTS_VARIABLE, "").split(",")]
+    return any(name and (module == name or module.startswith(f"{name}.")) for name in allowed)
+
+
+def allow_imports(modules: Iterable[str]) -> None:
+    """Allow modules in this process and in those that it starts."""
+    new = [module for module in modules if not is_import_allowed(module)]
+    present = os.environ.get(ALLOWED_IMPORTS_VARIABLE, "")
+    if new:
+        os.environ[ALLOWED_IMPORTS_VARIABLE] = ",".join([*([present] if present else []), *new])

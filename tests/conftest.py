@@ -21,7 +21,7 @@ from sqlalchemy.exc import OperationalError
 
 from stability_sweep.data import mnist
 from stability_sweep.definition import StudyDefinition
-from stability_sweep.environment import DATA_VARIABLE, SPOOL_VARIABLE
+from stability_sweep.environment import DATA_VARIABLE, SPOOL_VARIABLE, allow_imports
 from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.sweep.objective import tell
@@ -45,6 +45,7 @@ def pytest_configure() -> None:
         "any machine", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
     )
     hypothesis.settings.load_profile("any machine")
+    allow_imports(["tests", "no.such.package"])
 
 
 def unavailable(reason: str) -> None:

@@ -24,7 +24,7 @@ from stability_sweep.cli.precision import precision_in_words
 from stability_sweep.cli.printing import say
 from stability_sweep.cli.report import write_study_page
 from stability_sweep.definition import load_definition
-from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.environment import DEFAULT_STORAGE, allow_imports
 from stability_sweep.errors import StabilitySweepError
 
 
@@ -135,6 +135,7 @@ def run(
       stability-sweep run studies/rhvae_mnist.toml --storage postgresql://me@db/sweeps --trials 600
     """
     definition = load_definition(file)
+    allow_imports(definition.imported_modules())  # whoever runs a file has chosen what it names
     if (launcher is Launcher.DASK) != (scheduler is not None):
         raise LauncherError("--launcher dask and --scheduler ADDRESS belong together: give both, or neither")
     names = [name.strip() for name in (devices or device).split(",")]

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from torch import nn
 
 from stability_sweep.configs import RHVAEConfig
+from stability_sweep.environment import ALLOWED_IMPORTS_VARIABLE, is_import_allowed
 from stability_sweep.errors import DefinitionError
 from stability_sweep.models import convolutional, networks
 
@@ -44,8 +45,24 @@ def decoder_class(config: RHVAEConfig) -> Callable[[int], nn.Module]:
     return DECODERS.get(config.decoder) or _imported(config.decoder, "model.decoder")
 
 
+def check_networks(configs: Iterable[RHVAEConfig]) -> None:
+    """Refuse settings whose networks cannot be had here.
+
+    Raises:
+        DefinitionError: if an import path is not allowed, leads nowhere, or to something else than a module of torch.
+    """
+    for config in configs:
+        encoder_class(config)
+        decoder_class(config)
+
+
 def _imported(path: str, key: str) -> Callable[[int], nn.Module]:
     module, _, name = path.partition(":")
+    if not is_import_allowed(module):
+        raise DefinitionError(
+            f"{key}: {path!r} is not imported here: what a study database names is only run where this machine allows "
+            f"it; if you trust it, set ${ALLOWED_IMPORTS_VARIABLE}={module}"
+        )
     try:
         found = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:

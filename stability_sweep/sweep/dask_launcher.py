@@ -9,20 +9,20 @@ from __future__ import annotations
 import contextlib
 import os
 import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from stability_sweep.environment import PARENT_VARIABLE, STORAGE_VARIABLE
+from stability_sweep.environment import ALLOWED_IMPORTS_VARIABLE, PARENT_VARIABLE, STORAGE_VARIABLE
 from stability_sweep.errors import OutageError, WorkerError
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.urls import mask
 from stability_sweep.sweep.launcher import LOG_LINES_SHOWN, FinishedTrials
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
+from stability_sweep.sweep.worker_command import worker_command
 
 POLL_INTERVAL_SECONDS = 0.5
 RETRIES = 3
@@ -38,6 +38,8 @@ class WorkerOrder:
     url: str = field(repr=False)
     options: tuple[str, ...]
     stop_event: str
+    allowed_imports: str
+    """What the launcher's user allows, who runs code on the cluster anyway."""
 
 
 def launch_on_dask(
@@ -76,7 +78,13 @@ def launch_on_dask(
         raise WorkerError(f"--scheduler {scheduler}: no dask scheduler answers there: {error}") from error
     with client:
         url = repository.database.url.render_as_string(hide_password=False)
-        order = WorkerOrder(study.name, url, tuple(options), f"stability-sweep-stop-{uuid.uuid4()}")
+        order = WorkerOrder(
+            study.name,
+            url,
+            tuple(options),
+            f"stability-sweep-stop-{uuid.uuid4()}",
+            os.environ.get(ALLOWED_IMPORTS_VARIABLE, ""),
+        )
         event = distributed.Event(order.stop_event, client=client)
         number = count or max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
         futures = [
@@ -132,8 +140,13 @@ def run_worker_process(order: WorkerOrder) -> int:
 
     event = distributed.Event(order.stop_event)
     process = subprocess.Popen(
-        [sys.executable, "-m", "stability_sweep", "worker", order.study, *order.options],
-        env={**os.environ, STORAGE_VARIABLE: order.url, PARENT_VARIABLE: str(os.getpid())},
+        worker_command(order.study, order.options),
+        env={
+            **os.environ,
+            STORAGE_VARIABLE: order.url,
+            PARENT_VARIABLE: str(os.getpid()),
+            **({ALLOWED_IMPORTS_VARIABLE: order.allowed_imports} if order.allowed_imports else {}),
+        },
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

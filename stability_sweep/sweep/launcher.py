@@ -7,7 +7,6 @@ import logging
 import os
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -20,6 +19,7 @@ from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.patience import Patience
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
+from stability_sweep.sweep.worker_command import worker_command
 
 POLL_INTERVAL_SECONDS = 0.5
 LOG_LINES_SHOWN = 5
@@ -111,7 +111,7 @@ class _WorkerProcess:
         self._restarts = 0
         self._log = folder / f"worker-{index}.log"
         url = repository.database.url.render_as_string(hide_password=False)
-        self._command = [sys.executable, "-m", "stability_sweep", "worker", study.name, *options]
+        self._command = worker_command(study.name, options)
         self._environment = {**os.environ, STORAGE_VARIABLE: url, PARENT_VARIABLE: str(os.getpid())}
         self._start()
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from stability_sweep.data import available_dataset
 from stability_sweep.definition import StudyDefinition
 from stability_sweep.errors import StudyError
+from stability_sweep.models import check_networks
 from stability_sweep.storage import Repository, StoredStudy
 
 logger = logging.getLogger(__name__)
@@ -29,9 +30,11 @@ def prepare_study(
         data_dir: folder with MNIST, for a new study.
 
     Raises:
+        DefinitionError: if a network of the definition cannot be had here.
         StudyError: if the study exists with another definition and has trials; the message shows every difference.
         DataError: if a new study's data set is not to be had.
     """
+    check_networks(definition.network_settings())
     study = repository.find_study(definition.name)
     if study is None:
         _check_grid_budget(definition, trials)

@@ -12,7 +12,7 @@ import optuna
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.data.images import Images
 from stability_sweep.errors import ForeignResultError, OutageError, StorageError, WorkerError
-from stability_sweep.models import decoder_class, encoder_class
+from stability_sweep.models import check_networks
 from stability_sweep.outcome import Outcome, TrialResult
 from stability_sweep.sampling import build_sampler
 from stability_sweep.search_space import Point
@@ -58,8 +58,7 @@ class Worker:
         self._stored = study
         self._definition = study.effective_definition
         # A user's networks must be importable here: told before the first trial, not by its failure.
-        encoder_class(self._definition.model)
-        decoder_class(self._definition.model)
+        check_networks(self._definition.network_settings())
         self._images = images
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()

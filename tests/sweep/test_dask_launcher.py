@@ -87,7 +87,7 @@ def test_a_worker_that_cannot_start_is_told_without_the_password(
             options=["--device", "nonsense"],
         )  # fmt: skip
     database.close()
-    assert "secret" not in repr(WorkerOrder("small", "postgresql://me:secret@host/db", (), "event"))
+    assert "secret" not in repr(WorkerOrder("small", "postgresql://me:secret@host/db", (), "event", ""))
 
 
 def test_a_scheduler_that_does_not_answer_is_told(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
