@@ -92,7 +92,9 @@ def test_a_file_with_one_changed_pixel_is_named(copied: Path) -> None:
 
 
 def test_a_named_folder_without_mnist_is_an_error_with_the_ways_out(tmp_path: Path) -> None:
-    with pytest.raises(DataError, match=r"--data-dir is .* there is no .*; ways out:\n\(1\).*\n\(2\).*\n\(3\).*\n\(4\)"):
+    with pytest.raises(
+        DataError, match=r"--data-dir is .* there is no .*; ways out:\n\(1\).*\n\(2\).*\n\(3\).*\n\(4\)"
+    ):
         mnist.training_images(tmp_path)
 
 
