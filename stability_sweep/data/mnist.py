@@ -148,6 +148,31 @@ def verify(content: bytes, name: str, path: Path) -> None:
         )
 
 
+REASONS = {
+    "ProxyError": "not reached: the proxy did not let it through",
+    "ConnectTimeout": "not reached: no answer in time",
+    "ReadTimeout": "broke off: no answer in time",
+    "SSLError": "not trusted: its certificate",
+    "InvalidProxyURL": "not reached: the proxy's address is malformed",
+}
+"""By the names of the errors of `requests`, which is imported only for a download."""
+
+
+def _why(error: Exception) -> str:
+    """Why a mirror did not deliver, in a few words."""
+    if isinstance(error, DataError):
+        return "sent a corrupt file"
+    kind, text = type(error).__name__, str(error)
+    if kind in REASONS:
+        return REASONS[kind]
+    if "NameResolution" in text or "getaddrinfo" in text or "Name or service" in text:
+        return "not reached: its name was not found"
+    if "refused" in text:
+        return "not reached: the connection was refused"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    return f"answered with status {status}" if status is not None else f"not reached: {kind}"
+
+
 def fetch(name: str, *, mirrors: Sequence[str] = MIRRORS, timeout_seconds: float = 20.0) -> Path:
     """Download one file into the cache from the first mirror that has it, and check it.
 
@@ -172,7 +197,7 @@ def fetch(name: str, *, mirrors: Sequence[str] = MIRRORS, timeout_seconds: float
             return unchecked.replace(unchecked.with_name(f"{name}.gz"))
         except (DataError, OSError, ValueError) as error:  # requests' errors are OSErrors
             logger.debug("%s%s.gz: %s", mirror, name, error)
-            reasons.append(f"{mirror} {'sent a corrupt file' if isinstance(error, DataError) else 'not reached'}")
+            reasons.append(f"{mirror} {_why(error)}")
         finally:
             unchecked.unlink(missing_ok=True)
     raise MissingDataError(

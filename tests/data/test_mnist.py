@@ -114,3 +114,15 @@ def test_a_corrupt_download_is_never_kept(cache: Path, mirror: str, copied: Path
     with pytest.raises(mnist.MissingDataError, match=r"sent a corrupt file.*ways out:\n\(1\)"):
         mnist.fetch(mnist.TRAINING_FILE, mirrors=[mirror])
     assert list(cache.iterdir()) == []
+
+
+def test_every_mirror_that_was_not_reached_has_its_reason(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mnist, "cache_folder", lambda: tmp_path)
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    with pytest.raises(DataError, match=r"http://127\.0\.0\.1:1/ not reached: the connection was refused\)"):
+        mnist.fetch(mnist.TRAINING_FILE, mirrors=["http://127.0.0.1:1/"])
+    for variable in ("http_proxy", "HTTP_PROXY"):
+        monkeypatch.setenv(variable, "http://127.0.0.1:1")
+    with pytest.raises(DataError, match=r"http://mirror\.invalid/ not reached: the proxy did not let it through"):
+        mnist.fetch(mnist.TRAINING_FILE, mirrors=["http://mirror.invalid/"])
