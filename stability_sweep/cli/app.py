@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 import sys
 import warnings
 from typing import Annotated, Any
@@ -21,6 +23,9 @@ EPILOG = (
     "Exit codes: 0 done; 1 trials keep failing, a worker died, or a bug (with a traceback); 2 a mistake in the input, "
     "a file or a server, told in one line; 130 interrupted (run the same command again to go on)."
 )
+
+INTERRUPTED = 130
+"""Exit code of a program that was told to end."""
 
 app = typer.Typer(
     name="stability-sweep",
@@ -76,6 +81,12 @@ def main() -> None:
     except BrokenPipeError:  # the reader of our output has gone, for example `head`
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.EIO:
+            raise
+        # The terminal was closed: what ran has been given back by now, and nobody is left to be told. Not `sys.exit`:
+        # a last flush of the streams would fail once more.
+        os._exit(INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 
 

@@ -6,7 +6,7 @@ Everything goes to standard error; standard output is for results.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from rich.console import Console
@@ -44,11 +44,26 @@ def watching(summary: StudySummary) -> Iterator[SweepObserver]:
     """An observer that shows a study's progress, starting from what is done already."""
     console = Console(stderr=True, highlight=False)
     if not console.is_terminal:
-        yield _Lines(console, summary)
+        yield _Deaf(_Lines(console, summary))
         return
     display = _Live(console, summary)
     with display.progress:
-        yield display
+        yield _Deaf(display)
+
+
+class _Deaf:
+    """An observer to whom it does not matter whether anybody still looks: a closed terminal fails no trial."""
+
+    def __init__(self, observer: SweepObserver) -> None:
+        self._observer = observer
+
+    def trial_progressed(self, number: int, point: Point, progress: TrainingProgress) -> None:
+        with suppress(OSError):
+            self._observer.trial_progressed(number, point, progress)
+
+    def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
+        with suppress(OSError):
+            self._observer.trial_finished(number, point, result)
 
 
 class _Lines:
