@@ -1,6 +1,7 @@
-"""Trials per hour of `run`: two workers with one thread each beside one worker with two threads.
+"""The ways to run two workers on one machine, beside each other: none may be the slow one.
 
-The same trials, each setting in a new database, in turn.
+`run --workers 2`; two `worker` processes; two workers of a dask cluster; two `worker` processes bound to a core each,
+as Slurm does. And one worker with two threads, to compare. The same trials, each way in a new database, in turn.
 Usage: ``python -m benchmarks.workers [--trials N] [--runs N]``.
 """
 
@@ -13,42 +14,93 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 STUDY = Path(__file__).parent.parent / "studies" / "quickstart.toml"
-SETTINGS = {"2 workers, 1 thread each": (2, 1), "1 worker, 2 threads": (1, 2)}
+RUN = ["run", str(STUDY), "--no-report"]
 
 
 def main() -> None:
     """Measure and print a table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
-    parser.add_argument("--trials", type=int, default=16)
+    parser.add_argument("--trials", type=int, default=24)
     parser.add_argument("--runs", type=int, default=3)
     arguments = parser.parse_args()
-    per_hour: dict[str, list[float]] = {name: [] for name in SETTINGS}
+    seconds: dict[str, list[float]] = {name: [] for name in WAYS}
     for _ in range(arguments.runs):
-        for name, (workers, threads) in SETTINGS.items():
-            per_hour[name].append(_trials_per_hour(arguments.trials, workers, threads))
-            print(f"{name}: {per_hour[name][-1]:.0f} trials per hour", flush=True)
-    for name, values in per_hour.items():
-        print(f"{name}: median {statistics.median(values):.0f} [{min(values):.0f}, {max(values):.0f}]")
-    first, second = per_hour.values()
-    ratios = [a / b for a, b in zip(first, second, strict=True)]
-    print(f"ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]")
-
-
-def _trials_per_hour(trials: int, workers: int, threads: int) -> float:
-    command = [sys.executable, "-m", "stability_sweep", "run", str(STUDY), "--no-report", "--trials", str(trials)]
-    with tempfile.TemporaryDirectory() as folder:
-        started = time.perf_counter()
-        subprocess.run(
-            [*command, "--workers", str(workers), "--threads", str(threads)],
-            cwd=folder,
-            env={**os.environ, "STABILITY_SWEEP_STORAGE": "sqlite:///study.db"},
-            check=True,
-            capture_output=True,
+        for name, way in WAYS.items():
+            seconds[name].append(_measured(way, arguments.trials))
+            print(f"{name}: {seconds[name][-1]:.1f} s", flush=True)
+    first = next(iter(seconds.values()))
+    for name, values in seconds.items():
+        ratios = [value / base for value, base in zip(values, first, strict=True)]
+        print(
+            f"{name}: median {statistics.median(values):.1f} s [{min(values):.1f}, {max(values):.1f}]; "
+            f"ratio {statistics.median(ratios):.2f} [{min(ratios):.2f}, {max(ratios):.2f}]"
         )
-        return 3600 * trials / (time.perf_counter() - started)
+
+
+def _measured(way: Callable[[Path, int], float], trials: int) -> float:
+    with tempfile.TemporaryDirectory() as folder:
+        return way(Path(folder), trials)
+
+
+def _program(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "stability_sweep", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without a number of threads: how they share the cores is what is measured."""
+    ours = {key: value for key, value in os.environ.items() if not key.endswith("_NUM_THREADS")}
+    return {**ours, "STABILITY_SWEEP_STORAGE": "sqlite:///study.db"}
+
+
+def _run(folder: Path, trials: int, *options: str) -> float:
+    started = time.perf_counter()
+    command = _program(*RUN, "--trials", str(trials), *options)
+    subprocess.run(command, cwd=folder, env=_environment(), check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def _workers(folder: Path, trials: int, cores: tuple[int | None, int | None] = (None, None)) -> float:
+    """Two `worker` processes, each bound to its core if there is one."""
+    _run(folder, trials, "--workers", "1", "--timeout", "0")  # makes the study
+    started = time.perf_counter()
+    processes = []
+    for core in cores:
+        prefix = [] if core is None else ["taskset", "--cpu-list", str(core)]
+        processes.append(
+            subprocess.Popen(
+                [*prefix, *_program("worker", "quickstart")],
+                cwd=folder,
+                env=_environment(),
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+            )
+        )
+    if any(process.wait() for process in processes):
+        sys.exit("a worker failed")
+    return time.perf_counter() - started
+
+
+def _dask(folder: Path, trials: int) -> float:
+    import distributed
+
+    with distributed.LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster:
+        storage = f"sqlite:///{folder}/study.db"
+        return _run(
+            folder, trials, "--launcher", "dask", "--scheduler", cluster.scheduler_address, "--storage", storage
+        )
+
+
+WAYS: dict[str, Callable[[Path, int], float]] = {
+    "run --workers 2": lambda folder, trials: _run(folder, trials, "--workers", "2"),
+    "two worker processes": _workers,
+    "two dask workers": _dask,
+    "two workers bound to a core each": lambda folder, trials: _workers(folder, trials, (0, 1)),
+    "one worker, two threads": lambda folder, trials: _run(folder, trials, "--workers", "1", "--threads", "2"),
+}
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ DataDir = Annotated[
     typer.Option(help="Folder with the MNIST files. Else $STABILITY_SWEEP_DATA, the cache, or a download."),
 ]
 Device = Annotated[str, typer.Option(help="cpu, cuda, cuda:0, ...; auto takes a GPU if there is one.")]
-Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per worker. Default: the cores shared out.")]
+Threads = Annotated[int | None, typer.Option(min=1, help="CPU threads per worker. Default: allowed cores, shared.")]
 Timeout = Annotated[
     float | None,
     typer.Option(min=0, help="End after so many seconds; the running trial goes back to the queue."),
@@ -72,11 +72,13 @@ def resolve_device(name: str) -> torch.device:
 
 
 def set_threads(threads: int | None, *, workers: int = 1) -> int:
-    """Set torch's thread count for this process: as asked, or this process's share of the cores."""
-    import os
-
+    """Set torch's thread count for this process: as asked, as the environment says, or this process's share."""
     import torch
 
-    chosen = threads if threads is not None else max(1, (os.cpu_count() or 1) // workers)
+    from stability_sweep.sweep.cores import allowed_cores, threads_are_set
+
+    if threads is None and threads_are_set():
+        return torch.get_num_threads()
+    chosen = threads if threads is not None else max(1, allowed_cores() // workers)
     torch.set_num_threads(chosen)
     return chosen

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -87,7 +86,9 @@ class Crew:
         """One worker per core: at small batches a step is no faster with two threads than with one."""
         if self.first_device.type != "cpu":
             return 1
-        return max(1, min(os.cpu_count() or 1, MOST_WORKERS_UNASKED, summary.budget - summary.finished))
+        from stability_sweep.sweep.cores import allowed_cores
+
+        return max(1, min(allowed_cores(), MOST_WORKERS_UNASKED, summary.budget - summary.finished))
 
     def _work_here(
         self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver
@@ -107,7 +108,8 @@ def run(
     storage: Storage = DEFAULT_STORAGE,
     trials: Annotated[int | None, typer.Option(min=1, help="Budget of the whole study, instead of the file's.")] = None,
     workers: Annotated[
-        int | None, typer.Option(min=1, help="Worker processes on this machine. [default: one per core, at most 8]")
+        int | None,
+        typer.Option(min=1, help="Worker processes here. [default: one per allowed core, at most 8]"),
     ] = None,
     report: Annotated[Path | None, typer.Option(help="Where to write the report. [default: reports/NAME.html]")] = None,
     no_report: Annotated[bool, typer.Option("--no-report", help="Write no report.")] = False,

@@ -43,9 +43,11 @@ def worker(
     from stability_sweep.cli.display import watching
     from stability_sweep.data.images import load_images
     from stability_sweep.sweep import StopRequest, Worker
+    from stability_sweep.sweep.cores import threads_are_set
     from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
 
     set_threads(threads)
+    shares_cores = threads is None and not threads_are_set()
     images = load_images(study.effective_definition.data, data_dir, resolve_device(device))
     parent = os.environ.get(PARENT_VARIABLE)
     stop = StopRequest(
@@ -54,7 +56,7 @@ def worker(
     )
     with stop.on_signals():
         with watching(repository.summary(study)) as observer:
-            finished = Worker(repository, study, images, stop, observer).run()
+            finished = Worker(repository, study, images, stop, observer, shares_cores=shares_cores).run()
         say(f"this worker finished {finished} trials of study {study.name}", err=True)
         if stop.interrupted:
             raise typer.Exit(INTERRUPTED_EXIT_CODE)

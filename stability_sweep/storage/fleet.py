@@ -145,6 +145,19 @@ class Fleet:
                 for row, seconds, number in rows
             ]
 
+    def living_on(self, host: str) -> int:
+        """Workers that live on a host, of all studies of this database."""
+        age = database_seconds() - WorkerRow.last_seen
+        with self._database.session() as session:
+            return int(
+                session.scalar(
+                    select(func.count())
+                    .select_from(WorkerRow)
+                    .where(WorkerRow.host == host, WorkerRow.ended_at.is_(None), age <= WorkerRow.grace_seconds)
+                )
+                or 0
+            )
+
     # -- holds -------------------------------------------------------------------------------------------------------
 
     def open_trials(self) -> list[OpenTrial]:

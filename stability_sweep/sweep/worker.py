@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable
 
 import optuna
+import torch
 
 from stability_sweep.autopsy import Autopsy
 from stability_sweep.data.images import Images
@@ -20,6 +21,7 @@ from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.outages import storage_errors
 from stability_sweep.sweep.claims import ClaimedTrial, Claims
+from stability_sweep.sweep.cores import allowed_cores
 from stability_sweep.sweep.heartbeat import GRACE_BEATS, Heartbeat, heartbeat_seconds
 from stability_sweep.sweep.objective import VanishedTrialError, report_progress, tell, vanished
 from stability_sweep.sweep.observer import SilentObserver, SweepObserver
@@ -44,7 +46,17 @@ FAILURES_IN_A_ROW = 3
 
 
 class Worker:
-    """Runs trials of one study until its budget is used up, its precision reached, or a stop requested."""
+    """Runs trials of one study until its budget is used up, its precision reached, or a stop requested.
+
+    Args:
+        repository: where the study lives.
+        study: the study.
+        images: what its trials train on, on the device that they use.
+        stop: when a stop is requested, the running trial goes back to the queue.
+        observer: told about this worker's trials.
+        shares_cores: before every trial, take this worker's share of the cores that it is allowed: as many threads as
+            there are cores for every worker that lives on this host. Otherwise torch's threads stay as they are.
+    """
 
     def __init__(
         self,
@@ -53,7 +65,10 @@ class Worker:
         images: Images,
         stop: StopRequest,
         observer: SweepObserver | None = None,
+        *,
+        shares_cores: bool = False,
     ) -> None:
+        self._shares_cores = shares_cores
         self._repository = repository
         self._stored = study
         self._definition = study.effective_definition
@@ -151,6 +166,8 @@ class Worker:
                     pause = min(2 * pause, longest_poll_seconds)
                     continue
                 pause = SHORTEST_POLL_SECONDS
+                if self._shares_cores:
+                    self._take_share_of_cores()
                 result = self._run_trial(claimed, claims)
             except StopTrainingError:
                 break
@@ -164,6 +181,19 @@ class Worker:
             if failures == FAILURES_IN_A_ROW:
                 raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
         return self._finished
+
+    def _take_share_of_cores(self) -> None:
+        """Set torch's threads for the next trial: its provenance tells them, since they may change its last bits."""
+        host, _, _ = self._provenance.worker.rpartition(":")
+        try:
+            neighbours = self._fleet.living_on(host)
+        except StorageError as error:  # the share stays as it was
+            logger.debug("no look at the other workers of this host: %s", error)
+            return
+        threads = max(1, allowed_cores() // max(1, neighbours))
+        if threads != torch.get_num_threads():
+            torch.set_num_threads(threads)
+            self._provenance = provenance_here(self._images.training.device)
 
     def _run_trial(self, claimed: ClaimedTrial, claims: Claims) -> TrialResult:
         trial, point, identity = claimed
