@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+from tests.waiting import HANG_SECONDS
+
 CODE = """
 import os, signal, sys, time
 for number in map(int, sys.argv[1:]):
@@ -44,7 +46,7 @@ class Program:
         return self._line() == "True"
 
     def end(self) -> tuple[str, int]:
-        output, _ = self.process.communicate(timeout=60)
+        output, _ = self.process.communicate(timeout=HANG_SECONDS)
         return output, self.process.returncode
 
 
