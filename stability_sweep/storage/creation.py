@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import optuna
-from sqlalchemy import URL, Connection, Engine, event, text
+from sqlalchemy import URL, Connection, Engine, event, func, select, table, text
 
 from stability_sweep.errors import StorageError
 from stability_sweep.storage import migrations
@@ -25,7 +25,7 @@ def create_tables(url: URL) -> None:
     """Make what is missing of Optuna's tables and ours; a SQLite file appears with all of them at once.
 
     A process that is killed at any statement leaves a database that this, called again, completes. Older tables are
-    left as they are.
+    left as they are, unless they hold no study: then such a process left them.
     """
     path = sqlite_path(url)
     if path is not None and not (path.exists() and path.stat().st_size):
@@ -34,7 +34,7 @@ def create_tables(url: URL) -> None:
     engine = make_engine(url)
     try:
         with engine.connect() as connection:
-            if migrations.current_version(connection) is not None:
+            if _is_complete(connection):
                 return
         with creation_lock(engine):
             _fill(url, engine)
@@ -56,6 +56,10 @@ def optuna_storage(url: URL, *, create: bool) -> optuna.storages.RDBStorage:
         )
     except RuntimeError as error:
         raise StorageError(f"{display(url)}: {mask(' '.join(str(error).split()))}") from error
+
+
+definitions = table("stability_definitions")
+"""As it is in every version."""
 
 
 @contextmanager
@@ -87,8 +91,16 @@ def _fill(url: URL, engine: Engine) -> None:
     storage.remove_session()
     storage.engine.dispose()
     with in_one_transaction(engine) as connection:
-        if migrations.current_version(connection) is None:
+        if not _is_complete(connection):
             migrations.upgrade(connection)
+
+
+def _is_complete(connection: Connection) -> bool:
+    """Whether nothing is to be made: the tables are this version's, or another version's with studies in them."""
+    version = migrations.current_version(connection)
+    if version is None:
+        return False
+    return not migrations.is_older(version) or bool(connection.scalar(select(func.count()).select_from(definitions)))
 
 
 def _create_file(url: URL, path: Path) -> None:
@@ -102,9 +114,9 @@ def _create_file(url: URL, path: Path) -> None:
     try:
         engine = make_engine(own)
         try:
-            _fill(own, engine)
             with engine.connect() as connection:
                 connection.execute(text("PRAGMA journal_mode = WAL"))  # kept in the file
+            _fill(own, engine)
         finally:
             engine.dispose()
         _put_in_place(unfinished, path)

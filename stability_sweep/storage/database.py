@@ -98,7 +98,7 @@ class Database:
             yield session
 
     @contextlib.contextmanager
-    def lock(self, name: str, *, seconds: float = locks.LEASE_SECONDS) -> Iterator[locks.Lease]:
+    def lock(self, name: str, *, seconds: float | None = None) -> Iterator[locks.Lease]:
         """Held by one process at a time, over all machines that share the database; it ends by itself (`locks`)."""
         holder = f"{socket.gethostname()}:{os.getpid()}"
         with locks.lease(self.session, name, holder, seconds=seconds) as held:

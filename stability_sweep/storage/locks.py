@@ -25,7 +25,7 @@ from stability_sweep.storage.schema import LockRow
 
 logger = logging.getLogger(__name__)
 
-LEASE_SECONDS = 30.0
+LEASE_SECONDS = 10.0
 """A lock whose holder did not renew it for so long is anybody's."""
 
 LONGEST_WAIT_SECONDS = 120.0
@@ -84,19 +84,20 @@ class Lease:
 
 
 @contextmanager
-def lease(sessions: Sessions, name: str, holder: str, *, seconds: float = LEASE_SECONDS) -> Iterator[Lease]:
+def lease(sessions: Sessions, name: str, holder: str, *, seconds: float | None = None) -> Iterator[Lease]:
     """Hold a lock, waiting for it if need be.
 
     Args:
         sessions: opens sessions of the database that the lock is about.
         name: of the lock.
         holder: who takes it, for the others to see.
-        seconds: it ends by itself when it was not renewed for so long.
+        seconds: it ends by itself when it was not renewed for so long; 10 by default.
 
     Raises:
         OutageError: if others hold it for two minutes; the message names the last one.
     """
     token = str(uuid.uuid4())
+    seconds = LEASE_SECONDS if seconds is None else seconds
     _take(sessions, name, holder, token, seconds)
     held = Lease(sessions, name, token, seconds)
     try:
