@@ -149,7 +149,7 @@ def test_an_upgrade_killed_at_any_statement_is_completed_by_the_next(storage_url
 def test_a_first_creation_killed_at_any_statement_is_completed_by_the_next(
     storage_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(locks, "LEASE_SECONDS", 0.5)  # so long waits whoever comes after one that was killed in it
+    monkeypatch.setattr(locks, "LEASE_SECONDS", 3.0)  # so long waits whoever comes after one that was killed in it
 
     def work() -> None:
         database = Database.open(storage_url, create=True)
