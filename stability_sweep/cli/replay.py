@@ -72,7 +72,8 @@ def replay(
     from stability_sweep.report.writing import PRIVATE, write_output
 
     script = save.with_suffix(".py")
-    text = SCRIPT.format(step=done.here.steps, number=trial, study=study.name, file=save.name)
+    # The definition's name, which is checked: what Optuna calls the study may be any text, and this becomes a program.
+    text = SCRIPT.format(step=done.here.steps, number=trial, study=study.definition.name, file=save.name)
     write_output(save, broken_step_bytes(done.run), mode=PRIVATE)
     write_output(script, text.encode(), mode=PRIVATE)
     say(f"Saved: {save}; run `python {script}` to see it break", err=as_json)

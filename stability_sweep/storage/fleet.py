@@ -195,7 +195,7 @@ class Fleet:
 
     def hold(self, trial_id: int, worker_id: str) -> Hold | None:
         """Take hold of a trial that nobody holds, or that this worker holds already; None if another one does."""
-        return self._holding(lambda session: self._hold(session, trial_id, worker_id, holder=None))
+        return self._holding(worker_id, lambda session: self._hold(session, trial_id, worker_id, holder=None))
 
     def hold_new(self, trial_id: int, worker_id: str, lease: Lease) -> Hold | None:
         """Take hold of a trial that was just created under a lock.
@@ -210,11 +210,13 @@ class Fleet:
                 session.execute(delete(table).where(table.trial_id == trial_id))
             return self._hold(session, trial_id, worker_id, holder=None)
 
-        return self._holding(take)
+        return self._holding(worker_id, take)
 
     def take_over(self, lost: OpenTrial, worker_id: str) -> Hold | None:
         """Take hold of a lost trial; None if another worker was quicker."""
-        return self._holding(lambda session: self._hold(session, lost.trial_id, worker_id, holder=lost.worker_id))
+        return self._holding(
+            worker_id, lambda session: self._hold(session, lost.trial_id, worker_id, holder=lost.worker_id)
+        )
 
     def holds(self, trial_id: int, worker_id: str) -> bool:
         """Whether the worker (still) holds the trial."""
@@ -237,10 +239,15 @@ class Fleet:
             )
             return bool(changed.rowcount)  # type: ignore[attr-defined]
 
-    def _holding(self, take: Callable[[Session], Hold | None]) -> Hold | None:
+    def _holding(self, worker_id: str, take: Callable[[Session], Hold | None]) -> Hold | None:
         try:
             with self._database.session() as session:
-                return take(session)
+                hold = take(session)
+                if hold is not None:  # a sign of life too: what was just taken must not look like a dead worker's
+                    session.execute(
+                        update(WorkerRow).where(WorkerRow.worker_id == worker_id).values(last_seen=database_seconds())
+                    )
+                return hold
         except StorageError as error:
             if isinstance(error.__cause__, IntegrityError):  # another worker was quicker, or the trial was deleted
                 return None

@@ -17,6 +17,9 @@ HEARTBEAT_SECONDS = 10.0
 GRACE_BEATS = 3
 """A worker is dead when so many heartbeats in a row are missing."""
 
+LONGEST_GAP = 2
+"""After so many intervals without a beat that was answered, this process knows nothing of the others."""
+
 
 def heartbeat_seconds() -> float:
     """Time between two heartbeats: 10 s, or what the environment says."""
@@ -31,17 +34,20 @@ class Heartbeat:
         self._interval_seconds = interval_seconds
         self._grace_seconds = GRACE_BEATS * interval_seconds
         self._steady_since: float | None = time.monotonic()
+        self._last_beat = self._steady_since
         self._end = threading.Event()
         self._thread = threading.Thread(target=self._run, name="heartbeat", daemon=True)
 
     @property
     def is_steady(self) -> bool:
-        """Whether the database has answered for as long as the grace.
+        """Whether the database has answered every beat for as long as the grace, and does so now.
 
-        After an outage everybody looks dead until the next beat: before that nobody is to be declared so.
+        After an outage everybody looks dead until the next beat: before that nobody is to be declared so. A beat that
+        is still waiting for its answer counts as none: the network may be swallowing everybody's.
         """
-        since = self._steady_since
-        return since is not None and time.monotonic() - since >= self._grace_seconds
+        now, since = time.monotonic(), self._steady_since
+        is_recent = now - self._last_beat <= LONGEST_GAP * self._interval_seconds
+        return is_recent and since is not None and now - since >= self._grace_seconds
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()
@@ -54,16 +60,15 @@ class Heartbeat:
         self._thread.join(timeout=self._interval_seconds)
 
     def _run(self) -> None:
-        last = time.monotonic()
         while not self._end.wait(self._interval_seconds):
-            now = time.monotonic()
-            if now - last > self._grace_seconds:
-                self._steady_since = None  # this process itself stood still: the others may look dead to it alone
-            last = now
             try:
                 self._beat()
             except StorageError as error:  # the worker goes on; others may take its trial if this lasts
                 self._steady_since = None
                 logger.debug("no heartbeat: %s", error)
-            else:
-                self._steady_since = self._steady_since or time.monotonic()
+                continue
+            now = time.monotonic()
+            # A long gap, whether the database or this process stood still: the others may look dead to it alone.
+            was_interrupted = now - self._last_beat > LONGEST_GAP * self._interval_seconds
+            self._steady_since = now if was_interrupted else self._steady_since or now
+            self._last_beat = now

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import optuna
 from optuna.trial import TrialState
@@ -54,7 +54,9 @@ def tell(
     if isinstance(trial, int):
         if study._storage.get_trial(trial).state.is_finished():
             return
-        trial = optuna.Trial(study, trial)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker told it in this very moment
+            tell(study, optuna.Trial(study, trial), result, provenance)
+        return
     # Not `study.tell`, which reads the whole trial again: here its state is known.
     finish = study._storage.set_trial_state_values
     if provenance is not None:

@@ -319,3 +319,21 @@ def test_a_result_for_a_trial_that_is_not_there_is_refused(anywhere: Repository)
     study = anywhere.create_study(make_definition(), "digits")
     with pytest.raises(ForeignResultError, match="it was deleted, or an older database was restored"):
         anywhere.save_result(study, 99, 0, make_result(), PROVENANCE)
+
+
+def test_a_result_that_another_worker_tells_in_the_same_moment_is_told_once(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stability_sweep.sweep.objective import tell
+
+    study = prepare_study(repository, make_definition(budget={"trials": 1}))
+    run(repository, study, images)
+    (stored,) = repository.results(study)
+    plain = optuna.load_study(study_name="small", storage=repository.database.optuna_storage)
+    finished = plain.trials[0]
+    unfinished = optuna.trial.create_trial(state=TrialState.RUNNING)
+    unfinished._trial_id = finished._trial_id
+    monkeypatch.setattr(plain._storage, "get_trial", lambda trial_id: unfinished)  # the other one was a moment later
+    tell(plain, finished._trial_id, stored.result, stored.provenance)
+    monkeypatch.undo()
+    assert plain.trials[0].values == finished.values
