@@ -29,7 +29,7 @@ class OwnPostgresql:
 
     def stop(self) -> None:
         if (self._data / "postmaster.pid").exists():
-            self._run("pg_ctl", "-D", str(self._data), "-w", "-m", "immediate", "stop")
+            self._run("pg_ctl", "-D", str(self._data), "-w", "-t", "600", "-m", "immediate", "stop")
 
     def ask_for_passwords(self, role: str) -> None:
         """Let a role in with its password only; everybody else is trusted as before."""

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -23,8 +24,12 @@ POOL_RECYCLE_SECONDS = 1800
 SILENCE_SECONDS = 30.0
 """A server that says nothing for so long in the middle of a statement is away: an outage like any other."""
 
-LONGEST_STATEMENT_SECONDS, LONGEST_IDLE_TRANSACTION_SECONDS = 120, 60
-"""What the server itself ends: a statement that runs away, and the transaction of a client that is frozen."""
+LONGEST_STATEMENT_SECONDS = 120
+"""A statement that runs away is ended by the server itself."""
+
+IDLE_SILENCES = 2
+"""After so many times that silence the server ends a transaction whose client does nothing, and gives up its locks: the
+client is frozen, or the network has swallowed its goodbye."""
 
 PLUGIN = "stability_sweep.limits"
 """Name under which SQLAlchemy finds `LimitsPlugin`."""
@@ -77,23 +82,29 @@ class LimitsPlugin(CreateEnginePlugin):
         if path is not None:
             _follow_file(engine, path)
         seconds = max(1, round(silence_seconds()))
+        idle_seconds = IDLE_SILENCES * seconds
         settings = {
             "postgresql": (
                 f"SET statement_timeout = '{LONGEST_STATEMENT_SECONDS}s'",
                 f"SET lock_timeout = '{seconds}s'",
-                f"SET idle_in_transaction_session_timeout = '{LONGEST_IDLE_TRANSACTION_SECONDS}s'",
+                f"SET idle_in_transaction_session_timeout = '{idle_seconds}s'",
             ),
-            "mysql": (f"SET SESSION innodb_lock_wait_timeout = {seconds}",),
+            # MySQL knows no limit for transactions alone; the pool replaces what it closed outside of any.
+            "mysql": (
+                f"SET SESSION innodb_lock_wait_timeout = {seconds}",
+                f"SET SESSION wait_timeout = {idle_seconds}",
+            ),
             "sqlite": ("PRAGMA synchronous = NORMAL", "PRAGMA foreign_keys = ON"),
         }["mysql" if backend == "mariadb" else backend]
 
         @event.listens_for(engine, "connect")
         def _set(connection: Any, record: Any) -> None:
-            cursor = connection.cursor()
-            for statement in settings:
-                cursor.execute(statement)
-            cursor.close()
-            connection.commit()
+            with _closed_on_error(connection):
+                cursor = connection.cursor()
+                for statement in settings:
+                    cursor.execute(statement)
+                cursor.close()
+                connection.commit()
 
 
 plugins.register(PLUGIN, __name__, LimitsPlugin.__name__)
@@ -104,9 +115,20 @@ def on_new_connections(engine: Engine, check: Callable[[Any], None]) -> None:
 
     @event.listens_for(engine, "connect")
     def _check(connection: Any, record: Any) -> None:
-        check(connection)
+        with _closed_on_error(connection):
+            check(connection)
 
     engine.dispose()
+
+
+@contextlib.contextmanager
+def _closed_on_error(connection: Any) -> Iterator[None]:
+    """Close a new connection that is of no use: the pool has not heard of it yet."""
+    try:
+        yield
+    except BaseException:
+        connection.close()
+        raise
 
 
 def _end_silence(engine: Engine) -> None:

@@ -59,12 +59,13 @@ def is_outage(error: BaseException) -> bool:
 
 
 def _may_pass(original: BaseException | None) -> bool:
-    state = getattr(original, "sqlstate", None)
-    if state is not None:
-        return str(state).startswith(POSTGRESQL_OUTAGES)
     module = type(original).__module__.partition(".")[0]
     if module == "sqlite3":
         return any(words in str(original).lower() for words in SQLITE_OUTAGES)
+    state = getattr(original, "sqlstate", None)
+    if module.startswith("psycopg") and state is not None:
+        return str(state).startswith(POSTGRESQL_OUTAGES)
+    # MySQL's drivers give a number; its SQLSTATE says "general error" for most of these.
     number = original.args[0] if original is not None and original.args else None
     # Without any code it is the network's: the server was not reached, or said nothing.
     return number in MYSQL_OUTAGES if isinstance(number, int) and number else True

@@ -10,9 +10,10 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from sqlalchemy import create_engine, inspect, text
 
-from stability_sweep.errors import StorageError
+from stability_sweep.environment import DATABASE_TIMEOUT_VARIABLE
+from stability_sweep.errors import OutageError, StorageError
 from stability_sweep.outcome import Outcome
-from stability_sweep.storage import Database, Repository, migrations
+from stability_sweep.storage import Database, Repository, connections, migrations
 from stability_sweep.storage.schema import VERSION_TABLE, Base
 from stability_sweep.storage.urls import parse_url
 from tests.conftest import make_definition, plain_optuna_storage
@@ -191,3 +192,38 @@ def test_a_plain_optuna_script_can_open_our_database(storage_url: str) -> None:
         study = optuna.create_study(study_name="mine", storage=storage)
         study.optimize(lambda trial: trial.suggest_float("x", 0, 1), n_trials=1)
         assert optuna.get_all_study_names(storage) == ["mine"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "SELECT * FROM nothing_of_that_name",
+        "ALTER TABLE stability_results ADD COLUMN seed INTEGER",  # "duplicate column"
+        "NO SQL AT ALL",
+    ],
+)
+def test_a_statement_that_the_database_does_not_accept_is_no_outage(storage_url: str, statement: str) -> None:
+    database = Database.open(storage_url, create=True)
+    with pytest.raises(StorageError) as caught, database.session() as session:
+        session.execute(text(statement))
+    database.close()
+    assert not isinstance(caught.value, OutageError)
+
+
+def test_a_lock_of_the_database_that_another_one_holds_is_an_outage(
+    storage_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(DATABASE_TIMEOUT_VARIABLE, "1")
+    monkeypatch.setattr(connections, "SQLITE_BUSY_TIMEOUT_SECONDS", 1)
+    database = Database.open(storage_url, create=True)
+    change = text("UPDATE stability_database SET row = 1" if database.engine.dialect.name != "mysql" else
+                  "UPDATE stability_database SET `row` = 1")  # fmt: skip
+    with database.engine.connect() as holder:
+        if database.engine.dialect.name == "sqlite":
+            holder.exec_driver_sql("BEGIN IMMEDIATE")
+        else:
+            holder.execute(change)
+        with pytest.raises(OutageError), database.session() as session:
+            session.execute(change)
+        holder.rollback()
+    database.close()

@@ -140,8 +140,11 @@ class Crew:
 def check_nothing_lost_and_nothing_twice(repository: Repository, budget: int) -> Counter[int]:
     """Exactly the budget's outcomes, none running, every pair of point and seed once; returns attempts by count."""
     study = repository.get_study("small")
-    trials = repository.database.optuna_storage.get_all_trials(study.study_id)
     results = repository.results(study)
+    numbers = {stored.number for stored in results}
+    every = repository.database.optuna_storage.get_all_trials(study.study_id)
+    # One that was created while its creator had lost the lock is withdrawn: FAIL, and nothing of ours.
+    trials = [trial for trial in every if trial.state is not TrialState.FAIL or trial.number in numbers]
     assert len(results) == budget
     assert len(trials) == budget
     assert all(trial.state.is_finished() for trial in trials)
