@@ -33,11 +33,11 @@ def create_tables(url: URL) -> None:
         return
     engine = make_engine(url)
     try:
-        with engine.connect() as connection:
-            if _is_complete(connection):
-                return
+        if _has_all(engine):
+            return
         with creation_lock(engine):
-            _fill(url, engine)
+            if not _has_all(engine):  # nobody else was quicker
+                _fill(url, engine)
     finally:
         engine.dispose()
 
@@ -93,6 +93,11 @@ def _fill(url: URL, engine: Engine) -> None:
     with in_one_transaction(engine) as connection:
         if not _is_complete(connection):
             migrations.upgrade(connection)
+
+
+def _has_all(engine: Engine) -> bool:
+    with engine.connect() as connection:
+        return _is_complete(connection)
 
 
 def _is_complete(connection: Connection) -> bool:

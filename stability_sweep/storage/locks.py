@@ -20,7 +20,6 @@ from sqlalchemy.orm import Session
 
 from stability_sweep.errors import OutageError, StorageError
 from stability_sweep.storage.clock import database_seconds
-from stability_sweep.storage.connections import silence_seconds
 from stability_sweep.storage.schema import LockRow
 
 logger = logging.getLogger(__name__)
@@ -173,14 +172,16 @@ def creation_lock(engine: Engine) -> Iterator[None]:
 
 
 def _lock_server(connection: Connection) -> None:
-    if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT pg_advisory_lock(hashtext(:key))"), {"key": _key(connection)})
-        return
-    seconds = round(silence_seconds())
-    connection.execute(text(f"SET SESSION wait_timeout = {round(LONGEST_WAIT_SECONDS)}"))
-    statement = text("SELECT GET_LOCK(:key, :timeout)")
-    if connection.execute(statement, {"key": _key(connection), "timeout": max(1, seconds - 1)}).scalar() != 1:
-        raise OutageError("another process makes or changes the tables of this database; try again")
+    """Ask again and again: a statement that waited itself would look like a server that says nothing."""
+    function = "pg_try_advisory_lock(hashtext(:key))"
+    if connection.dialect.name != "postgresql":
+        function = "GET_LOCK(:key, 0)"
+        connection.execute(text(f"SET SESSION wait_timeout = {round(LONGEST_WAIT_SECONDS)}"))
+    started = time.monotonic()
+    while connection.execute(text(f"SELECT {function}"), {"key": _key(connection)}).scalar() not in (True, 1):
+        if time.monotonic() - started > LONGEST_WAIT_SECONDS:
+            raise OutageError("another process makes or changes the tables of this database; try again")
+        time.sleep(LONGEST_PAUSE_SECONDS)
 
 
 def _unlock_server(connection: Connection) -> None:
