@@ -2,21 +2,30 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
+import random
 import shutil
 import socket
 import subprocess
 from pathlib import Path
 
 
+def _lasting_port() -> int:
+    """A free port below those that the system gives to clients: one of them would take it while the server is away."""
+    for port in random.SystemRandom().sample(range(15_000, 30_000), 100):
+        with socket.socket() as free, contextlib.suppress(OSError):
+            free.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no port is free")
+
+
 class OwnPostgresql:
     """An own PostgreSQL that can be stopped and started."""
 
     def __init__(self, folder: Path, binaries: Path) -> None:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
+        self._port = _lasting_port()
         self._data = folder / "data"
         self._binaries = binaries
         shutil.chown(folder, "postgres")

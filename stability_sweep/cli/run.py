@@ -181,6 +181,7 @@ def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> 
     if summary.finished > summary.budget:
         done = f"study {study.name} has {summary.finished} trials with an outcome, its budget is {summary.budget}"
     if stop.interrupted:
+        stop.end_now()
         say(f"interrupted: {done}; run the same command again to go on", err=True)
         raise typer.Exit(INTERRUPTED_EXIT_CODE)
     say(f"{done}.", err=True)

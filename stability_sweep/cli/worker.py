@@ -59,4 +59,5 @@ def worker(
             finished = Worker(repository, study, images, stop, observer, shares_cores=shares_cores).run()
         say(f"this worker finished {finished} trials of study {study.name}", err=True)
         if stop.interrupted:
+            stop.end_now()
             raise typer.Exit(INTERRUPTED_EXIT_CODE)

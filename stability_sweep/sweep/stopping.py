@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any
 
 INTERRUPTED_EXIT_CODE = 130
 POLL_SECONDS = 0.1
@@ -27,6 +28,7 @@ class StopRequest:
         """Called at a person's second Ctrl-C, just before this process ends."""
         self._deadline = None if timeout_seconds is None else time.monotonic() + timeout_seconds
         self._first_ctrl_c: float | None = None
+        self._ends_now = False
         self.interrupted = False
         """A signal arrived (a time limit does not count as an interruption)."""
 
@@ -50,7 +52,7 @@ class StopRequest:
         A scheduler signals a whole process group, and the launcher its workers besides: a worker gets the same request
         twice. A signal that was ignored at the start (SIGHUP under ``nohup``) stays ignored.
         """
-        previous = {}
+        previous: dict[signal.Signals, Any] = {}
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             handler = signal.getsignal(number)
             if handler is not signal.SIG_IGN:
@@ -60,7 +62,11 @@ class StopRequest:
             yield
         finally:
             for number, handler in previous.items():
-                signal.signal(number, handler)
+                signal.signal(number, signal.SIG_IGN if self._ends_now else handler)
+
+    def end_now(self) -> None:
+        """Ignore what still comes of the same request: the process ends, and says how by its exit code."""
+        self._ends_now = True
 
     def _receive(self, number: int, frame: FrameType | None) -> None:
         if number == signal.SIGINT:
