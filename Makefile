@@ -34,6 +34,7 @@ lint: $(VENV)/.installed-test  ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	@if [ -x $(BIN)/lint-imports ]; then $(BIN)/lint-imports --no-cache; fi  # it needs Python 3.11
 
 format: $(VENV)/.installed-test  ## put the code in order
 	$(BIN)/ruff check --fix .

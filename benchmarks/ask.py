@@ -21,8 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from stability_sweep.sampling import BoundarySampler
-from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.exploration import is_explored
+from stability_sweep.space.coordinates import Coordinates
 from tests.sampling.boundaries import idle, simulated
 
 SAMPLERS: dict[str, Callable[[], BaseSampler]] = {

@@ -13,9 +13,10 @@ from pathlib import Path
 import torch
 
 from stability_sweep.analysis.proportion import Proportion
-from stability_sweep.configs import DataConfig, RHVAEConfig
-from stability_sweep.data.images import load_images
-from tests.models.reference import divergence_steps
+from stability_sweep.targets.images.images import load_images
+from stability_sweep.targets.images.settings import DataConfig
+from stability_sweep.targets.rhvae.settings import RHVAEConfig
+from tests.targets.rhvae.reference import divergence_steps
 
 SETTINGS = [(16, 5e-3, 1e-2), (32, 4.3e-3, 1e-2), (64, 3e-3, 1e-2), (64, 1.2e-2, 1e-3)]
 """Batch size, learning rate, step size of the leapfrog: around the boundary."""

@@ -19,7 +19,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.fleet import Fleet
 from tests.sweep.faults import Crew, drill_definition

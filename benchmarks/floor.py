@@ -10,8 +10,8 @@ from collections.abc import Callable
 
 import torch
 
-from stability_sweep.models.leapfrog import FIXED_POINT_ITERATIONS
-from stability_sweep.models.networks import DECODER_UNITS, ENCODER_UNITS, IMAGE_PIXELS, METRIC_UNITS
+from stability_sweep.targets.rhvae.leapfrog import FIXED_POINT_ITERATIONS
+from stability_sweep.targets.rhvae.networks import DECODER_UNITS, ENCODER_UNITS, IMAGE_PIXELS, METRIC_UNITS
 
 LATENT_DIM = 16
 

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stability_sweep.analysis.frame import study_frame
+from stability_sweep.sources.frame import study_frame
 from stability_sweep.storage import Database, Repository
 
 FOLDER = Path(__file__).parent / "data"

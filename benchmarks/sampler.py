@@ -27,10 +27,10 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from benchmarks.rhvae_outcomes import STUDY, TABLE
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.configs import SamplerConfig
-from stability_sweep.definition import load_definition
+from stability_sweep.definition.files import load_definition
+from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.sampling import BoundarySampler
-from stability_sweep.search_space import Choices
+from stability_sweep.space.dimensions import Choices
 from tests.sampling.boundaries import TRUTHS, Boundary, Outcome, run_study, simulated
 
 TRIALS = (32, 64, 128, 256)
@@ -119,7 +119,7 @@ def run(job: Job) -> list[dict[str, Any]]:
 
 def errors(boundary: Boundary, frame: pd.DataFrame) -> dict[str, float]:
     """How far the report's surface is from the truth."""
-    surface = fit_surface(frame, boundary.definition)
+    surface = fit_surface(frame, boundary.definition.space)
     assert surface is not None
     found, truth = surface.predict(boundary.places), boundary.places["truth"]
     return {

@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from benchmarks.chart import draw_chart, step_figure
 from benchmarks.floor import LATENT_DIM, floor_step
-from stability_sweep.configs import RHVAEConfig
+from stability_sweep.engine.gradient import gradient_norm, scale_gradient
 from stability_sweep.models import RHVAE, load_pythae_state
-from stability_sweep.training.gradient import gradient_norm, scale_gradient
+from stability_sweep.targets.rhvae.settings import RHVAEConfig
 
 SHORTEST_RUN_SECONDS = 0.3
 

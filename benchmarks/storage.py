@@ -25,9 +25,11 @@ import numpy as np
 import optuna
 from sqlalchemy import create_engine, make_url, text
 
-from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.results.outcome import Outcome, TrialResult
+from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.storage import Database, Repository
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.targets.rhvae.signals import SIGNALS
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import SERVERS, make_definition
 
 NAME = "small"
@@ -104,14 +106,14 @@ def _definition(trials: int) -> Any:
 def _ours(url: str, trials: int, barrier: Any) -> None:
     import torch
 
-    from stability_sweep.data.images import Images
+    from stability_sweep.engine import TrainingRun
     from stability_sweep.sweep import StopRequest, Worker
     from stability_sweep.sweep import worker as worker_module
-    from stability_sweep.training import TrainingRun
+    from stability_sweep.targets.images.images import Images
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     values = np.random.default_rng(0).standard_normal((130, len(SIGNALS))).astype(np.float32)
-    telemetry = Telemetry(np.arange(1, 131), values.astype(np.float64))
+    telemetry = Telemetry(np.arange(1, 131), values.astype(np.float64), tuple(SIGNALS))
 
     class Recorder:
         def telemetry(self) -> Telemetry:
@@ -128,7 +130,7 @@ def _ours(url: str, trials: int, barrier: Any) -> None:
     worker_module.TelemetryRecorder = Recorder  # type: ignore[attr-defined, assignment]
     repository = Repository(Database.open(url))
     images = Images("digits", torch.zeros(1, 784), torch.zeros(1, 784))
-    worker = Worker(repository, repository.get_study(NAME), images, StopRequest())
+    worker = Worker(repository, repository.get_study(NAME), PreparedRHVAE(images), StopRequest())
     barrier.wait()
     worker.run()
 

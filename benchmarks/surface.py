@@ -46,7 +46,7 @@ def _shape(name: str, truth: Truth, trials: int, seeds: int) -> dict[str, Any]:
         row["errors"].append(float((found["probability"] - places["truth"]).abs().median()))
         row["covered"].append(float(((places["truth"] >= found["low"]) & (places["truth"] <= found["high"])).mean()))
         if name in WITH_LIMIT:
-            limits = speed_limits(surface, definition())
+            limits = speed_limits(surface, definition().space)
             known = np.array([true_limit(truth, batch, 0.05) for batch in limits["batch_size"]])
             row["limit_decades"].append(float(np.median(np.abs(np.log10(limits["limit"]) - known))))
             row["limit_covered"].append(float(((limits["low"] <= 10**known) & (10**known <= limits["high"])).mean()))
@@ -62,7 +62,7 @@ def _shape(name: str, truth: Truth, trials: int, seeds: int) -> dict[str, Any]:
 def _times(trials: int) -> dict[str, float]:
     frame = simulate(soft, trials, seed=0)
     started = time.perf_counter()
-    surface = fit_surface(frame, definition())
+    surface = fit_surface(frame, definition().space)
     fitted = time.perf_counter()
     assert surface is not None
     cross_validation(frame, surface)
@@ -76,7 +76,7 @@ def _times(trials: int) -> dict[str, float]:
 
 
 def _fit(truth: Truth, trials: int, seed: int) -> Surface:
-    surface = fit_surface(simulate(truth, trials, seed), definition())
+    surface = fit_surface(simulate(truth, trials, seed), definition().space)
     assert surface is not None
     return surface
 

@@ -16,9 +16,17 @@ from typing import Any
 
 import torch
 
-from stability_sweep.configs import DataConfig, OutcomeConfig, RHVAEConfig, TrainingConfig, TrialConfig
-from stability_sweep.data.images import Images, load_images
-from stability_sweep.training import TelemetryRecorder, train
+from stability_sweep.engine import TelemetryRecorder
+from stability_sweep.engine.reader import LossReader
+from stability_sweep.engine.recorder import STEPS_AT_ONCE
+from stability_sweep.engine.seeds import TrialSeeds
+from stability_sweep.engine.settings import OutcomeConfig, TrainingConfig
+from stability_sweep.engine.step import Stepper
+from stability_sweep.models import ForwardPass
+from stability_sweep.targets.images.images import Images, load_images
+from stability_sweep.targets.images.settings import DataConfig
+from stability_sweep.targets.rhvae.settings import RHVAEConfig, TrialConfig
+from stability_sweep.targets.rhvae.trainable import TrainableRHVAE, train
 
 BLOCK_SECONDS = 0.6
 DATA = DataConfig(training_images=10_000, validation_images=500)
@@ -67,10 +75,15 @@ class _Pausing:
     """A run that is paused after every block, so that two of them can take turns in one process."""
 
     def __init__(self, config: TrialConfig, images: Images, recorder: TelemetryRecorder | None) -> None:
-        from stability_sweep.training.trainer import _Trainer
-
-        self._trainer = _Trainer(config, images, 3, None, recorder)
-        self._trainer.model.train()
+        trainable = TrainableRHVAE(config, images)
+        self._stepper = Stepper(trainable, TrialSeeds.of(3))
+        self._reader: LossReader[ForwardPass] = LossReader()
+        self._recorder = recorder
+        if recorder is not None:
+            recorder.start(
+                self._stepper.model, trainable.signals, config.training.clip_norm, steps_at_once=STEPS_AT_ONCE
+            )
+        self._stepper.model.train()
         self._step = 0
 
     def milliseconds(self, steps: int) -> float:
@@ -78,8 +91,11 @@ class _Pausing:
         started = time.perf_counter()
         for _ in range(steps):
             self._step += 1
-            self._trainer._step(self._step)
-            self._trainer._read(lambda progress: None)
+            step = self._stepper.step(self._step)
+            self._reader.add(step)
+            if self._recorder is not None:
+                self._recorder.observe(step.number, step.passes, step.loss_and_norm)
+            self._reader.read(lambda number, loss: None)
         return 1000 * (time.perf_counter() - started) / steps
 
 

@@ -1,9 +1,11 @@
 """Hyperparameter stability sweeps: keep the runs that diverge, and map where they do.
 
-The packages, in the order in which they may import each other (each imports only those above it)::
+The packages, in the order in which they may import each other (each imports only those above it; import-linter holds
+it)::
 
-    environment, errors, outcome, search_space, configs, definition,
-    data, models, training, sampling, storage, sweep, analysis, report, cli
+    text, errors, environment, typing, registry, mistakes,
+    space, results, engine, targets, definition, gaussian_process, sampling, storage, sources, analysis, sweep, report,
+    terminal, cli
 """
 
 from importlib.metadata import version

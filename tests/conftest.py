@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -19,12 +19,14 @@ from optuna.trial import TrialState
 from sqlalchemy import URL, create_engine, make_url, text
 from sqlalchemy.exc import OperationalError
 
-from stability_sweep.data import mnist
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition, define
 from stability_sweep.environment import DATA_VARIABLE, SPOOL_VARIABLE, allow_imports
-from stability_sweep.outcome import Divergence, Outcome, Signal, TrialResult
+from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
+from stability_sweep.space.dimensions import Value
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.sweep.objective import tell
+from stability_sweep.targets.images import mnist
+from stability_sweep.targets.rhvae.settings import TrialConfig
 from tests.servers import OwnPostgresql, postgresql_binaries
 
 REQUIRE_ALL = "STABILITY_SWEEP_TEST_REQUIRE_ALL"
@@ -162,7 +164,14 @@ def make_definition(**overrides: Any) -> StudyDefinition:
         "model": {"latent_dim": 2, "n_lf": 1, "eps_lf": 1e-2},
         "data": {"dataset": "digits", "training_images": 200, "validation_images": 50},
     }
-    return StudyDefinition(**{**settings, **overrides})
+    return define(**{**settings, **overrides})
+
+
+def trial_config(definition: StudyDefinition, point: Mapping[str, Value]) -> TrialConfig:
+    """The settings of an RHVAE's trial."""
+    config = definition.at(point)
+    assert isinstance(config, TrialConfig)
+    return config
 
 
 DEFINITION_TOML = """\
@@ -210,7 +219,7 @@ def make_result(outcome: Outcome = Outcome.STABLE, **overrides: Any) -> TrialRes
         settings |= {"steps": 100, "first_loss": 100.0, "final_loss": 30.0, "best_loss": 25.0, "max_loss": 110.0}
         settings["validation_loss"] = 31.0
     if outcome is Outcome.DIVERGED:
-        settings |= {"steps": 3, "divergence": Divergence(step=3, signal=Signal.NAN_LOSS)}
+        settings |= {"steps": 3, "divergence": Divergence(step=3, symptom=Symptom.NAN_LOSS)}
         settings |= {"final_loss": float("nan"), "validation_loss": None}
     return TrialResult(**{**settings, **overrides})
 
@@ -230,7 +239,7 @@ def build_study(
     from stability_sweep.sampling import planned_trial, suggest_point
 
     definition = definition or make_definition(budget={"trials": trials})
-    stored = repository.create_study(definition, definition.data.dataset)
+    stored = repository.create_study(definition, definition.dataset)
     storage = repository.database.optuna_storage
     study = optuna.load_study(study_name=definition.name, storage=storage)
     for number in range(trials):

@@ -15,7 +15,7 @@ from tests.waiting import HANG_SECONDS
 
 PRELOADED = [
     "stability_sweep.cli.app",
-    "stability_sweep.cli.display",
+    "stability_sweep.terminal.display",
     "stability_sweep.data",
     "stability_sweep.report",
     "stability_sweep.sweep",

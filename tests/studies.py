@@ -20,14 +20,16 @@ from scipy.stats import qmc
 from sqlalchemy import insert, select
 from sqlalchemy.orm import Session
 
-from stability_sweep.autopsy import Autopsy, ProbedTensor
-from stability_sweep.definition import StudyDefinition, load_definition
-from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
-from stability_sweep.sampling.points import distributions
+from stability_sweep.definition.files import load_definition
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.results.autopsy import Autopsy, ProbedTensor
+from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
+from stability_sweep.results.telemetry import LAST_STEPS, Telemetry, is_kept
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
 from stability_sweep.storage.records import result_row
 from stability_sweep.storage.schema import AutopsyRow, ResultRow, TelemetryRow
-from stability_sweep.telemetry import LAST_STEPS, SIGNALS, Telemetry, is_kept
+from stability_sweep.targets.rhvae import causes
+from stability_sweep.targets.rhvae.signals import SIGNALS
 
 LARGE_STUDY = "large"
 """Name of the study that `build_large_study` makes."""
@@ -39,12 +41,12 @@ TRIALS_PER_TRANSACTION = 5_000
 
 _ADVICE = Path(__file__).parent.parent / "studies" / "advice.toml"
 _PROVENANCE = Provenance(worker="host:1", device="cpu", threads=1, torch_version="2.13.0", cpu="A CPU (AVX2)")
-_SIGNALS = (Signal.NAN_LOSS, Signal.NAN_LOSS, Signal.INF_LOSS, Signal.NAN_GRADIENT)
+_SIGNALS = (Symptom.NAN_LOSS, Symptom.NAN_LOSS, Symptom.INF_LOSS, Symptom.NAN_GRADIENT)
 _ORIGINS = (
-    ("momentum[1]", Cause.EXPLODING_MOMENTUM),
-    ("metric.factor", Cause.EXP_OVERFLOW),
-    ("encoder.sigma", Cause.EXP_OVERFLOW),
-    ("gradient of metric.inverse", Cause.NON_FINITE_GRADIENT),
+    ("momentum[1]", causes.EXPLODING_MOMENTUM),
+    ("metric.factor", causes.EXP_OVERFLOW),
+    ("encoder.sigma", causes.EXP_OVERFLOW),
+    ("gradient of metric.inverse", causes.NON_FINITE_GRADIENT),
 )
 _Numbers = npt.NDArray[np.float64]
 
@@ -79,7 +81,7 @@ def build_large_study(url: str, trials: int, *, seed: int) -> None:
     units = sequence.random_base2(max(1, math.ceil(math.log2(trials))))[:trials]
     params = {
         name: _positions(distribution, unit)
-        for (name, distribution), unit in zip(distributions(definition).items(), units.T, strict=True)
+        for (name, distribution), unit in zip(definition.space.distributions.items(), units.T, strict=True)
     }
     generator = np.random.default_rng(seed)
     database = Database.open(url, create=True)
@@ -110,8 +112,8 @@ def _draw_results(
     definition: StudyDefinition, params: dict[str, _Numbers], generator: np.random.Generator
 ) -> list[TrialResult]:
     """What came of trials with these parameters."""
-    choices = np.array(distributions(definition)["batch_size"].choices, dtype=np.float64)  # type: ignore[attr-defined]
-    rate, horizon = params["learning_rate"], definition.training.horizon_steps
+    choices = np.array(definition.space.distributions["batch_size"].choices, dtype=np.float64)  # type: ignore[attr-defined]
+    rate, horizon = params["learning_rate"], definition.fixed_horizon
     assert horizon is not None
     p = divergence_probability(rate, choices[params["batch_size"].astype(int)], params["clip_norm"])
     count, scale = len(rate), horizon / 5
@@ -138,14 +140,14 @@ def _draw_results(
 
 def _diverged(step: int, kind: int, loss: float, common: dict[str, Any]) -> TrialResult:
     signal, (origin, cause) = _SIGNALS[kind], _ORIGINS[kind]
-    last = {Signal.NAN_LOSS: math.nan, Signal.INF_LOSS: math.inf}.get(signal, 2 * loss)
+    last = {Symptom.NAN_LOSS: math.nan, Symptom.INF_LOSS: math.inf}.get(signal, 2 * loss)
     seen = [last] if step == 1 else [loss, 2 * loss, last]
     finite, numbers = [x for x in seen if math.isfinite(x)], [x for x in seen if not math.isnan(x)]
     return TrialResult(
         **common,
         outcome=Outcome.DIVERGED,
         steps=step,
-        divergence=Divergence(step=step, signal=signal, origin=origin, cause=cause),
+        divergence=Divergence(step=step, symptom=signal, origin=origin, cause=cause),
         first_loss=seen[0],
         final_loss=last,
         best_loss=min(finite, default=None),
@@ -199,7 +201,7 @@ def _insert_trials(session: Session, study: StoredStudy, first: int, results: Se
 
 
 def _insert_params(session: Session, study: StoredStudy, ids: Sequence[int], params: dict[str, _Numbers]) -> None:
-    stored = {name: distribution_to_json(kind) for name, kind in distributions(study.definition).items()}
+    stored = {name: distribution_to_json(kind) for name, kind in study.definition.space.distributions.items()}
     rows = [
         {"trial_id": trial_id, "param_name": name, "param_value": value, "distribution_json": stored[name]}
         for name, column in params.items()
@@ -242,7 +244,7 @@ def _telemetry(steps: int, diverged: bool) -> bytes:
     if diverged:
         values[-10:, 0] *= 4.0 ** np.arange(1, 11)[-len(values[-10:]) :]
         values[-1, 0] = math.nan
-    return Telemetry(kept, values).to_bytes()
+    return Telemetry(kept, values, tuple(SIGNALS)).to_bytes()
 
 
 @cache

@@ -14,7 +14,7 @@ import yaml
 
 from stability_sweep import environment
 from stability_sweep.cli.app import app
-from stability_sweep.definition import load_definition
+from stability_sweep.definition.files import load_definition
 from tests.cli.conftest import clean_environment
 from tests.conftest import ROOT
 

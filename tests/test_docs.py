@@ -9,17 +9,15 @@ from pathlib import Path
 import pytest
 import typer.main
 
-from stability_sweep.claim import Claim
 from stability_sweep.cli.app import app
-from stability_sweep.configs import (
-    BudgetConfig,
-    DataConfig,
-    OutcomeConfig,
-    RHVAEConfig,
-    SamplerConfig,
-    TrainingSettings,
-)
-from stability_sweep.definition import StudyDefinition, load_definition
+from stability_sweep.definition.budget import BudgetConfig
+from stability_sweep.definition.claims import Claim
+from stability_sweep.definition.files import load_definition
+from stability_sweep.definition.samplers import SamplerConfig
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.engine.settings import OutcomeConfig, TrainingSettings
+from stability_sweep.targets.images.settings import DataConfig
+from stability_sweep.targets.rhvae.settings import RHVAEConfig
 from tests.conftest import ROOT
 
 PAGES = {

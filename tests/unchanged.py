@@ -24,15 +24,18 @@ from typing import Any
 import torch
 
 from stability_sweep.analysis import analyse
-from stability_sweep.analysis.frame import RESULT_COLUMNS, frame_of
-from stability_sweep.data.images import load_images
-from stability_sweep.definition import StudyDefinition, load_definition
-from stability_sweep.outcome import LOSS_FIELDS
+from stability_sweep.definition.files import load_definition
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.report.formats import report_json
+from stability_sweep.results.outcome import LOSS_FIELDS
 from stability_sweep.sampling.plan import planned_params
-from stability_sweep.sampling.points import point_of
+from stability_sweep.sources import facts_of
+from stability_sweep.sources.frame import RESULT_COLUMNS, frame_of
 from stability_sweep.sweep.provenance import provenance_here
-from stability_sweep.training import train, trial_seed
+from stability_sweep.targets.images.images import load_images
+from stability_sweep.targets.rhvae.settings import TrialConfig
+from stability_sweep.targets.rhvae.trainable import train
 
 ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "tests" / "data" / "unchanged"
@@ -67,12 +70,13 @@ def losses(numbers: Iterable[int], data_dir: Path) -> dict[str, dict[str, Any]]:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     definition = quickstart()
-    images = load_images(definition.data, data_dir, torch.device("cpu"))
+    images = load_images(definition.settings["data"], data_dir, torch.device("cpu"))
     found = {}
     for number in numbers:
         params = planned_params(definition, number)
         assert params is not None
-        config = definition.at(point_of(params, definition))
+        config = definition.at(definition.space.point_of(params))
+        assert isinstance(config, TrialConfig)
         run = train(config, images, seed=trial_seed(definition.seed, number))
         found[str(number)] = {
             "outcome": run.result.outcome.value,
@@ -109,7 +113,7 @@ def advice_report() -> Any:
     with ADVICE_TRIALS.open(encoding="utf-8", newline="") as file:
         records = [_record(row) for row in csv.DictReader(file)]
     frame = frame_of(records, ["number", *definition.search_space, *RESULT_COLUMNS])
-    return json.loads(json.dumps(report_json(analyse(definition, frame))))
+    return json.loads(json.dumps(report_json(analyse(facts_of(definition), frame))))
 
 
 def _record(row: dict[str, str]) -> dict[str, Any]:

@@ -1,24 +1,18 @@
 """Numbers from a study: tables in, tables out, no drawing."""
 
-from stability_sweep.analysis.axes import Axis, study_axes
 from stability_sweep.analysis.divergence import divergence_by_band, divergence_cells
 from stability_sweep.analysis.forensics import divergence_origins, warning_signs
-from stability_sweep.analysis.frame import study_frame, trial_records
 from stability_sweep.analysis.maps import PairMap
 from stability_sweep.analysis.proportion import Proportion
 from stability_sweep.analysis.study import Analysis, analyse
 
 __all__ = [
     "Analysis",
-    "Axis",
     "PairMap",
     "Proportion",
     "analyse",
     "divergence_by_band",
     "divergence_cells",
     "divergence_origins",
-    "study_axes",
-    "study_frame",
-    "trial_records",
     "warning_signs",
 ]

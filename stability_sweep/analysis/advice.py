@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import pandas as pd
 
-from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.proportion import Proportion
-from stability_sweep.claim import Claim
-from stability_sweep.outcome import Outcome
+from stability_sweep.definition.claims import Claim
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
 
 SUPPORTED, CONTRADICTED, UNDECIDED = "supported", "contradicted", "not enough evidence"
 USELESS = "true, but useless"

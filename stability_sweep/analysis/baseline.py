@@ -6,11 +6,12 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
-from stability_sweep.analysis.axes import format_value, study_axes
-from stability_sweep.definition import StudyDefinition, split_dimension
-from stability_sweep.search_space import Choices, Point, Range, Value
+from stability_sweep.space.axes import format_value
+from stability_sweep.space.dimensions import Choices, Point, Range, Value
+from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM
+from stability_sweep.space.search_space import SearchSpace
 
-BATCH_SIZE = 64
+USUAL_BATCH_SIZE = 64
 """No definition has a batch size of its own: every study searches it. This one is usual."""
 
 OWN, NEAREST = "the definition's own", "nearest to the definition's own"
@@ -26,7 +27,7 @@ class Standing:
     """In words: whose setting that is."""
 
 
-def baseline(definition: StudyDefinition) -> dict[str, Standing]:
+def baseline(space: SearchSpace) -> dict[str, Standing]:
     """Where every dimension of a study stands when it is not shown.
 
     At the definition's own setting (``[training]`` and ``[model]``, defaults included), or, where the search leaves
@@ -34,27 +35,27 @@ def baseline(definition: StudyDefinition) -> dict[str, Standing]:
     stands at the middle of its axis, the batch size at the one nearest to 64, and clipping is off, or as loose as it
     gets.
     """
-    return {name: _standing(definition, name) for name in definition.search_space}
+    return {name: _standing(space, name) for name in space}
 
 
-def baseline_point(definition: StudyDefinition) -> Point:
+def baseline_point(space: SearchSpace) -> Point:
     """The values of `baseline`."""
-    return {name: standing.value for name, standing in baseline(definition).items()}
+    return {name: standing.value for name, standing in baseline(space).items()}
 
 
-def baseline_in_words(definition: StudyDefinition, shown: Collection[str] = ()) -> str:
+def baseline_in_words(space: SearchSpace, shown: Collection[str] = ()) -> str:
     """``Baseline: training.warmup steps 0, model.n lf 3 (the definition's own); batch size 64 (nearest to 64).``
 
     Args:
-        definition: the study.
+        space: its search space.
         shown: dimensions that a figure or a table shows, so that they need no baseline.
 
     Returns:
         A sentence about the searched dimensions that are not shown; empty if there is none.
     """
     by_reason: dict[str, list[str]] = {}
-    for name, standing in baseline(definition).items():
-        axis = study_axes(definition)[name]
+    for name, standing in baseline(space).items():
+        axis = space.axes[name]
         if name not in shown and len(axis.labels) > 1:
             by_reason.setdefault(standing.why, []).append(f"{axis.title} {format_value(standing.value)}")
     if not by_reason:
@@ -63,18 +64,15 @@ def baseline_in_words(definition: StudyDefinition, shown: Collection[str] = ()) 
     return f"Baseline: {'; '.join(parts)}."
 
 
-def _standing(definition: StudyDefinition, name: str) -> Standing:
-    dimension = definition.search_space[name]
-    if name == "batch_size":
-        return Standing(_nearest(dimension, BATCH_SIZE), f"nearest to {BATCH_SIZE}")
-    if name == "clip_norm":
+def _standing(space: SearchSpace, name: str) -> Standing:
+    dimension = space[name]
+    if name == space.role(BATCH_SIZE):
+        return Standing(_nearest(dimension, USUAL_BATCH_SIZE), f"nearest to {USUAL_BATCH_SIZE}")
+    if name == space.role(CLIP_NORM):
         return Standing(_nearest(dimension, math.inf), LOOSEST)
-    if name == "learning_rate":
-        return Standing(_middle(definition, name), MIDDLE)
-    section, field = split_dimension(name)
-    own: Value | None = getattr(getattr(definition, section), field)
+    own = space.own.get(name)
     if own is None:
-        return Standing(_middle(definition, name), MIDDLE)
+        return Standing(_middle(space, name), MIDDLE)
     value = _nearest(dimension, own)
     return Standing(value, OWN if value == own else f"{NEAREST}, {format_value(own)}")
 
@@ -96,8 +94,8 @@ def _nearest(dimension: Range | Choices, wanted: Value) -> Value:
     return values[min(range(len(values)), key=lambda place: abs(places[place] - places[-1]))]
 
 
-def _middle(definition: StudyDefinition, name: str) -> Value:
-    axis, dimension = study_axes(definition)[name], definition.search_space[name]
+def _middle(space: SearchSpace, name: str) -> Value:
+    axis, dimension = space.axes[name], space[name]
     if isinstance(dimension, Choices):
         return axis.values[len(axis.values) // 2]
     middle = math.sqrt(dimension.low * dimension.high) if dimension.log else (dimension.low + dimension.high) / 2

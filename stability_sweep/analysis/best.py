@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.surface import Surface
-from stability_sweep.claim import DEFAULT_TOLERANCE
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.outcome import Outcome
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
+from stability_sweep.space.search_space import SearchSpace
 
 NEIGHBOUR = 0.95
 """A trial is a neighbour of another where the model thinks them so alike, of 1."""
@@ -22,7 +22,7 @@ MOST_CANDIDATES = 200
 
 def best_stable_settings(
     frame: pd.DataFrame,
-    definition: StudyDefinition,
+    space: SearchSpace,
     surface: Surface,
     *,
     tolerance: float = DEFAULT_TOLERANCE,
@@ -39,7 +39,7 @@ def best_stable_settings(
         ``neighbours_diverged``, ``price`` (validation loss above that of the best stable trial of all, however risky).
         Best first; empty if no trial is safe enough.
     """
-    names = list(definition.search_space)
+    names = list(space)
     columns = [
         "number", *names, "validation_loss", "neighbours_loss", "probability", "low", "high", "neighbours",
         "neighbours_diverged", "price",

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis
-from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.proportion import Proportion
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
+from stability_sweep.space.axes import Axis
 
 
 def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:

@@ -14,11 +14,13 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import format_value, study_axes
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import with_times
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.search_space import OFF, Choices, Range, Value
+from stability_sweep.space.axes import format_value
+from stability_sweep.space.dimensions import Choices, Range, Value
+from stability_sweep.space.off import OFF
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
 MOST_COX_TRIALS = 4000
 """A study with more trials is judged by a random sample of them, for speed."""
@@ -43,7 +45,6 @@ MOST_RIDGE_SHARE = 0.01
 HEAVY_TIES = 0.25
 
 
-Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
@@ -61,7 +62,7 @@ class HazardEffects:
 class _Covariate:
     effect: str
     dimension: str
-    values: Floats
+    values: Array
     """One per trial; zero is the middle of a range, or the absence of a level."""
     level: Mask | None = None
     """Of an indicator: the trials that have the level."""
@@ -77,7 +78,7 @@ class _Covariate:
         return f"{self.effect} ({how_many} of its {total} trials diverged)"
 
 
-def hazard_effects(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> HazardEffects:
+def hazard_effects(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> HazardEffects:
     """By which factor each dimension multiplies the hazard of divergence, the others held fixed.
 
     A proportional hazards model (D. R. Cox, J. R. Stat. Soc. B 34, 1972) with Efron's treatment of trials that diverge
@@ -91,7 +92,7 @@ def hazard_effects(frame: pd.DataFrame, definition: StudyDefinition, *, seed: in
 
     Args:
         frame: a study's trials, from `study_frame`.
-        definition: of the study.
+        space: its search space.
         seed: of the sample that is taken where there are more than 4,000 trials.
 
     Returns:
@@ -110,7 +111,7 @@ def hazard_effects(frame: pd.DataFrame, definition: StudyDefinition, *, seed: in
     informative = event & ~_last_to_go(time, event)
     chosen: list[_Covariate] = []
     if informative.any():
-        chosen = _choose(_covariates(trials, definition), int(informative.sum()), notes)
+        chosen = _choose(_covariates(trials, space), int(informative.sum()), notes)
     else:
         nothing = "No trial outlasted another's divergence: there is nothing to compare."
         notes.append(nothing if event.any() else "No trial diverged.")
@@ -140,12 +141,12 @@ def _tie_note(steps: npt.NDArray[np.int64], trials: int) -> list[str]:
     return [f"{most} of {trials} trials diverged in step {step}; such ties pull hazard ratios towards 1."]
 
 
-def _covariates(trials: pd.DataFrame, definition: StudyDefinition) -> list[list[_Covariate]]:
+def _covariates(trials: pd.DataFrame, space: SearchSpace) -> list[list[_Covariate]]:
     """The covariates of every dimension that is searched."""
-    axes = study_axes(definition)
+    axes = space.axes
     return [
         _of_dimension(name, axes[name].title, dimension, trials[name].tolist())
-        for name, dimension in definition.search_space.items()
+        for name, dimension in space.items()
         if not (isinstance(dimension, Choices) and len(dimension.choices) == 1)
     ]
 
@@ -219,12 +220,12 @@ def _adds(known: list[_Covariate], covariate: _Covariate) -> bool:
     return bool(rank == matrix.shape[1])
 
 
-def _standardized(values: Floats) -> Floats:
+def _standardized(values: Array) -> Array:
     spread = _spread(values)
     return (values - values.mean()) / spread if spread > 0 else np.zeros_like(values)
 
 
-def _spread(values: Floats) -> float:
+def _spread(values: Array) -> float:
     """The standard deviation; 0 for a constant, whatever rounding says."""
     if not len(values) or np.ptp(values) <= 1e-12 * np.abs(values).max():
         return 0.0
@@ -295,17 +296,17 @@ def _fit(
     return rows
 
 
-def _maximize(model: Any, size: int) -> tuple[Floats, Floats]:
+def _maximize(model: Any, size: int) -> tuple[Array, Array]:
     """Coefficients and their variances at the maximum of the partial likelihood with its ridge.
 
     Newton's method with halved steps. `PHReg.fit` takes full steps, and overflows where the likelihood has no maximum.
     """
     coefficients = np.zeros(size)
 
-    def height(at: Floats) -> float:
+    def height(at: Array) -> float:
         return float(model.loglike(at)) - RIDGE / 2 * float(at @ at)
 
-    def curvature(at: Floats) -> Floats:
+    def curvature(at: Array) -> Array:
         return -np.asarray(model.hessian(at), dtype=np.float64) + RIDGE * np.eye(size)
 
     with np.errstate(all="ignore"):

@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis
-from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.results.outcome import Outcome, TrialResult
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.space.axes import Axis
 
 USUAL_TRIALS = 0.05
 """The usual range leaves out the extremes of this share of the stable trials on either side."""
@@ -92,7 +92,7 @@ def usual_range(lows: npt.NDArray[np.float64], highs: npt.NDArray[np.float64]) -
     return UsualRange(float(np.quantile(lows, USUAL_TRIALS)), float(np.quantile(highs, 1 - USUAL_TRIALS)))
 
 
-def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFrame:
+def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]], signals: Iterable[str]) -> pd.DataFrame:
     """How early and how reliably every signal warned of divergence.
 
     A signal warns in the first step in which it leaves its usual range; the diverging step itself is no warning. The
@@ -104,6 +104,7 @@ def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFra
 
     Args:
         trials: results with their telemetry; only stable and diverged ones matter.
+        signals: the series to look at, in their order.
 
     Returns:
         One row per signal, most reliable first: ``signal``, ``warned`` and ``diverged`` (trials), ``lead_steps``
@@ -118,7 +119,7 @@ def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]]) -> pd.DataFra
         "signal", "warned", "diverged", "lead_steps", "shortest_lead_steps", "longest_lead_steps", "false_alarms",
         "stable", "low", "high",
     ]  # fmt: skip
-    rows = [_row(name, *measured) for name in SIGNALS if (measured := _measured(name, stable, diverged)) is not None]
+    rows = [_row(name, *measured) for name in signals if (measured := _measured(name, stable, diverged)) is not None]
     table = pd.DataFrame(rows, columns=columns)
     if table.empty:
         return table

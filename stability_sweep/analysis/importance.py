@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import study_axes
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import with_times
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
 MOST_FOREST_TRIALS = 1000
 """A study with more trials is judged by a random sample of them, for speed."""
@@ -26,11 +26,10 @@ FOLDS = 5
 PERMUTATIONS = 2
 SMALLEST_LEAF = 3
 
-Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
 
 
-def dimension_importance(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> pd.DataFrame:
+def dimension_importance(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> pd.DataFrame:
     """How much worse a forest predicts whether a trial diverges once a dimension's values are shuffled.
 
     A random forest (L. Breiman, Mach. Learn. 45, 2001) predicts the probability of divergence before the horizon for
@@ -42,7 +41,7 @@ def dimension_importance(frame: pd.DataFrame, definition: StudyDefinition, *, se
 
     Args:
         frame: a study's trials, from `study_frame`.
-        definition: of the study.
+        space: its search space.
         seed: of the sample that is taken where there are more than 1,000 trials, of folds, forest and shuffles.
 
     Returns:
@@ -54,7 +53,7 @@ def dimension_importance(frame: pd.DataFrame, definition: StudyDefinition, *, se
         trials = trials.sample(MOST_FOREST_TRIALS, random_state=seed)
     event = trials["event"].to_numpy()
     places = {name: np.array([axis.position(value) for value in trials[name].tolist()])
-              for name, axis in study_axes(definition).items()}  # fmt: skip
+              for name, axis in space.axes.items()}  # fmt: skip
     places = {name: column for name, column in places.items() if len(set(column.tolist())) > 1}
     rows: list[dict[str, Any]] = []
     if len(trials) >= FEWEST_TRIALS and min(event.sum(), (~event).sum()) >= 2 and places:
@@ -66,13 +65,13 @@ def dimension_importance(frame: pd.DataFrame, definition: StudyDefinition, *, se
     return table.sort_values("importance", ascending=False, kind="stable").reset_index(drop=True)
 
 
-def _score_increases(matrix: Floats, event: Mask, seed: int) -> Floats:
+def _score_increases(matrix: Array, event: Mask, seed: int) -> Array:
     """How much the Brier score of unseen trials grows by shuffling each column, (folds, columns)."""
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.inspection import permutation_importance
     from sklearn.model_selection import StratifiedGroupKFold
 
-    def score(forest: Any, features: Floats, diverged: Mask) -> float:
+    def score(forest: Any, features: Array, diverged: Mask) -> float:
         return -float(np.mean((forest.predict_proba(features)[:, 1] - diverged) ** 2))
 
     point = np.unique(matrix, axis=0, return_inverse=True)[1]
@@ -91,7 +90,7 @@ def _score_increases(matrix: Floats, event: Mask, seed: int) -> Floats:
     return np.array(increases).reshape(-1, matrix.shape[1])
 
 
-def _mean_interval(values: Floats) -> tuple[float, float, float]:
+def _mean_interval(values: Array) -> tuple[float, float, float]:
     """Mean over the folds with Student's interval; its variance as Nadeau and Bengio correct it (n_test / n_train)."""
     from scipy.stats import t
 

@@ -12,15 +12,14 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis
 from stability_sweep.analysis.baseline import baseline_point
-from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.speed_limit import representatives
 from stability_sweep.analysis.surface import Surface
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
-from stability_sweep.search_space import Choices, Value
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.space.axes import Axis
+from stability_sweep.space.dimensions import Choices, Value
+from stability_sweep.space.roles import ROLES
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
 GRID = 28
 """Columns of a map along a range."""
@@ -76,10 +75,10 @@ class PairMap:
         return np.asarray(np.abs(positions[:, None] - places[None, :]).argmin(axis=1), dtype=np.int64)
 
 
-def mapped_dimensions(definition: StudyDefinition, importance: Sequence[str] = ()) -> list[str]:
+def mapped_dimensions(space: SearchSpace, importance: Sequence[str] = ()) -> list[str]:
     """The dimensions that get maps: the core ones that are searched, then the most important others."""
-    searched = list(searched_axes(definition))
-    core = [name for name in CORE_DIMENSIONS if name in searched]
+    searched = list(space.searched)
+    core = [name for name in space.core if name in searched]
     others = sorted(
         (name for name in searched if name not in core),
         key=lambda name: importance.index(name) if name in importance else len(importance),
@@ -87,36 +86,36 @@ def mapped_dimensions(definition: StudyDefinition, importance: Sequence[str] = (
     return [*core, *others][:MOST_MAPPED]
 
 
-def pair_maps(surface: Surface, definition: StudyDefinition, importance: Sequence[str] = ()) -> list[PairMap]:
+def pair_maps(surface: Surface, space: SearchSpace, importance: Sequence[str] = ()) -> list[PairMap]:
     """A map for every pair of the mapped dimensions; the third runs through slices, all others stand at the baseline.
 
     Args:
         surface: the fitted surface.
-        definition: the study.
+        space: its search space.
         importance: dimensions, most important first; the third of a pair is the most important one that is left.
     """
-    names, axes = mapped_dimensions(definition, importance), searched_axes(definition)
+    names, axes = mapped_dimensions(space, importance), space.searched
     maps = []
     for x, y in itertools.combinations(names, 2):
         left = [name for name in names if name not in (x, y)]
         third = min(left, key=lambda n: importance.index(n) if n in importance else 99) if left else None
-        maps.append(pair_map(surface, definition, axes[x], axes[y], axes[third] if third else None))
+        maps.append(pair_map(surface, space, axes[x], axes[y], axes[third] if third else None))
     return maps
 
 
-def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, third: Axis | None = None) -> PairMap:
+def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis | None = None) -> PairMap:
     """The map of two dimensions, along axes that may be longer than the study's own.
 
     Where the study did not search, there is no probability (NaN): a surface is not to be trusted there.
     """
     slices: tuple[Slice, ...] = (Slice(ALL, None),)
     if third is not None:
-        slices = tuple(Slice(label, value) for label, value in representatives(definition, third.name, MOST_SLICES))
+        slices = tuple(Slice(label, value) for label, value in representatives(space, third.name, MOST_SLICES))
     (x_positions, x_values), (y_positions, y_values) = grid_values(x, GRID), grid_values(y, GRID)
     rows = pd.MultiIndex.from_product(
         [range(len(slices)), range(len(y_values)), range(len(x_values))], names=["slice", "row", "column"]
     ).to_frame(index=False)
-    standing = baseline_point(definition)
+    standing = baseline_point(space)
     points = pd.DataFrame({name: [value] * len(rows) for name, value in standing.items()})
     points[x.name] = pd.Series(x_values)[rows["column"]].to_numpy()
     points[y.name] = pd.Series(y_values)[rows["row"]].to_numpy()
@@ -124,7 +123,7 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
         points[third.name] = pd.Series([s.value for s in slices])[rows["slice"]].to_numpy()
     is_searched = pd.Series(True, index=points.index)
     for axis in (x, y):
-        inside = pd.Series([contains(definition, axis.name, value) for value in points[axis.name].tolist()])
+        inside = pd.Series([contains(space, axis.name, value) for value in points[axis.name].tolist()])
         points[axis.name] = points[axis.name].where(inside, standing[axis.name])
         is_searched &= inside
     table = pd.DataFrame(
@@ -139,9 +138,9 @@ def pair_map(surface: Surface, definition: StudyDefinition, x: Axis, y: Axis, th
     return PairMap(x, y, third, slices, x_positions, y_positions, table)
 
 
-def contains(definition: StudyDefinition, name: str, value: Value) -> bool:
+def contains(space: SearchSpace, name: str, value: Value) -> bool:
     """Whether a study searched a value of a dimension."""
-    dimension = definition.search_space[name]
+    dimension = space[name]
     if isinstance(dimension, Choices):
         return value in dimension.grid(0)
     assert isinstance(value, (int, float))
@@ -169,19 +168,20 @@ def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:
     return np.array(positions), values
 
 
-def half_surface(surface: Surface, definition: StudyDefinition) -> pd.DataFrame:
+def half_surface(surface: Surface, space: SearchSpace) -> pd.DataFrame:
     """P(diverge) on a solid grid of the three core dimensions, for a view of the 50% surface.
 
     Returns:
         Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on their axes) and ``probability``; empty
         unless all three are searched.
     """
-    axes = searched_axes(definition)
-    if any(name not in axes for name in CORE_DIMENSIONS):
-        return pd.DataFrame(columns=[*CORE_DIMENSIONS, "probability"])
-    grids = {name: grid_values(axes[name], SOLID_GRID) for name in CORE_DIMENSIONS}
+    axes = space.searched
+    core = [name for name in space.core if name in axes]
+    if len(core) < len(ROLES):
+        return pd.DataFrame(columns=[*space.core, "probability"])
+    grids = {name: grid_values(axes[name], SOLID_GRID) for name in core}
     index = np.indices([len(positions) for positions, _ in grids.values()]).reshape(3, -1)
-    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in baseline_point(definition).items()})
+    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in baseline_point(space).items()})
     places = pd.DataFrame()
     for row, (name, (positions, values)) in zip(index, grids.items(), strict=True):
         points[name] = pd.Series(values)[row].to_numpy()

@@ -10,8 +10,8 @@ import pandas as pd
 
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.search_space import Range
+from stability_sweep.space.dimensions import Range
+from stability_sweep.space.search_space import SearchSpace
 
 HALF = 0.5
 
@@ -30,7 +30,7 @@ class Precision:
     """The band of clipping there, in words."""
 
 
-def line_precision(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> Precision | None:
+def line_precision(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Precision | None:
     """How well the 50% line is known, where it is known least; None with too few trials for a surface.
 
     A line outside the searched range is known if its band lies outside too. Dimensions beyond the three core ones stand
@@ -38,16 +38,16 @@ def line_precision(frame: pd.DataFrame, definition: StudyDefinition, *, seed: in
 
     Args:
         frame: trials from `study_frame`; failed ones are left out.
-        definition: the study; its learning rate is a logarithmic range.
+        space: its search space; the learning rate is a logarithmic range.
         seed: of the draws.
     """
-    rates = definition.search_space["learning_rate"]
+    rates = space["learning_rate"]
     assert isinstance(rates, Range)
     low, high = math.log10(rates.low), math.log10(rates.high)
-    surface = fit_surface(frame, definition, seed=seed)
+    surface = fit_surface(frame, space, seed=seed)
     if surface is None:
         return None
-    lines = speed_limits(surface, definition, tolerance=HALF, seed=seed)
+    lines = speed_limits(surface, space, tolerance=HALF, seed=seed)
     with np.errstate(divide="ignore"):  # 0: the line lies below the range
         ends = np.log10(lines[["low", "high"]].to_numpy(np.float64)).clip(low, high)
     half_widths = (ends[:, 1] - ends[:, 0]) / 2

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 
 CONFIDENCE = 0.95
 

@@ -11,12 +11,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis, format_value, study_axes
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.surface import BAND, Surface
-from stability_sweep.claim import DEFAULT_TOLERANCE
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.search_space import Choices, Value
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.space.axes import Axis, format_value
+from stability_sweep.space.dimensions import Choices, Value
+from stability_sweep.space.search_space import SearchSpace
 
 RATES = 61
 """Learning rates that are looked at; between two of them the limit is interpolated."""
@@ -29,7 +29,7 @@ REACHED, NOT_REACHED, NONE_IS_SAFE, UNKNOWN = "reached", "not reached", "none is
 
 
 def speed_limits(
-    surface: Surface, definition: StudyDefinition, *, tolerance: float = DEFAULT_TOLERANCE, seed: int = 0
+    surface: Surface, space: SearchSpace, *, tolerance: float = DEFAULT_TOLERANCE, seed: int = 0
 ) -> pd.DataFrame:
     """The largest learning rate up to which P(diverge) stays at or under a tolerance.
 
@@ -40,7 +40,7 @@ def speed_limits(
 
     Args:
         surface: the fitted surface; learning rate must be one of its dimensions.
-        definition: the study.
+        space: its search space.
         tolerance: what is called safe.
         seed: of the draws.
 
@@ -51,14 +51,14 @@ def speed_limits(
         the surface rests on). Empty if the learning rate is not searched.
     """
     columns = ["batch_size", "clip", "clip_norm", "limit", "low", "high", "status", "trials"]
-    axes = study_axes(definition)
+    axes = space.axes
     if "learning_rate" not in surface.encoding.names:
         return pd.DataFrame(columns=columns)
     rates = _rates(axes["learning_rate"])
     is_listed = bool(axes["learning_rate"].values)
-    standing, rows = baseline_point(definition), []
-    for clip_label, clip in representatives(definition, "clip_norm", MOST_CLIP_BANDS):
-        for _, batch in representatives(definition, "batch_size", MOST_BATCHES):
+    standing, rows = baseline_point(space), []
+    for clip_label, clip in representatives(space, "clip_norm", MOST_CLIP_BANDS):
+        for _, batch in representatives(space, "batch_size", MOST_BATCHES):
             point = {**standing, "batch_size": batch, "clip_norm": clip}
             line = points_at(point, learning_rate=rates)
             found = surface.predict(line)
@@ -134,9 +134,9 @@ def _rates(axis: Axis) -> npt.NDArray[np.float64]:
     return 10**positions if axis.is_log else positions
 
 
-def representatives(definition: StudyDefinition, name: str, most: int) -> list[tuple[str, Value]]:
+def representatives(space: SearchSpace, name: str, most: int) -> list[tuple[str, Value]]:
     """At most so many (two or more) values that stand for all of a dimension, with labels; "off" is always one."""
-    dimension, axis = definition.search_space[name], study_axes(definition)[name]
+    dimension, axis = space[name], space.axes[name]
     if isinstance(dimension, Choices):
         values = list(axis.values)
         picked = values if len(values) <= most else [values[i] for i in _spread(len(values), most)]

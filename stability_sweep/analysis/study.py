@@ -12,18 +12,17 @@ from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
-from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
-from stability_sweep.analysis.frame import counted, with_gaps
 from stability_sweep.analysis.importance import dimension_importance
 from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
 from stability_sweep.analysis.survival import hazard_by_band, horizon_table, survival_curves
-from stability_sweep.claim import DEFAULT_TOLERANCE
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
-from stability_sweep.outcome import TrialResult
-from stability_sweep.telemetry import Telemetry
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.results.outcome import TrialResult
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.sources.frame import counted, with_gaps
+from stability_sweep.sources.protocol import StudyFacts
 
 LONGER = (1, 10)
 """Horizons that P(diverge) is estimated at, in multiples of the study's own."""
@@ -33,8 +32,8 @@ LONGER = (1, 10)
 class Analysis:
     """A study in numbers."""
 
-    definition: StudyDefinition
-    """With the data set that was really used."""
+    study: StudyFacts
+    """What is known of it beside its trials."""
     frame: pd.DataFrame
     """One row per finished trial."""
     tolerance: float
@@ -78,7 +77,7 @@ class Analysis:
         }
         for pair in self.maps:
             named[f"map-{file_name(pair.x.name)}-{file_name(pair.y.name)}"] = pair.table
-        axes = searched_axes(self.definition)
+        axes = self.study.space.searched
         for name, axis in axes.items():
             named[f"counts-{file_name(name)}"] = divergence_by_band(self.frame, axis)
         for kind, by_dimension in (("survival", self.survival), ("hazard", self.hazards), ("horizon", self.horizons)):
@@ -87,7 +86,7 @@ class Analysis:
 
 
 def analyse(
-    definition: StudyDefinition,
+    study: StudyFacts,
     frame: pd.DataFrame,
     telemetry: Iterable[tuple[TrialResult, Telemetry]] = (),
     *,
@@ -97,46 +96,45 @@ def analyse(
     """Analyse a study; what its trials cannot tell is an empty table.
 
     Args:
-        definition: the study, with the data set that was really used.
+        study: what is known of it beside its trials.
         frame: its trials, from `study_frame`.
         telemetry: of stable and diverged trials, for the warning signs.
         tolerance: P(diverge) up to which a setting is called safe.
         seed: of everything that draws.
     """
-    axes = searched_axes(definition)
+    space = study.space
+    axes = space.searched
     # A trial that another program put into the study may lack a dimension: it has no place on a map.
-    frame = frame.dropna(subset=list(definition.search_space))
+    frame = frame.dropna(subset=list(space))
     import sklearn.ensemble
     import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
 
     with ThreadPoolExecutor(1) as aside:  # the forest does not need the interpreter's lock, nor the surface
-        forest = aside.submit(dimension_importance, frame, definition, seed=seed)
-        surface = fit_surface(frame, definition, seed=seed)
+        forest = aside.submit(dimension_importance, frame, space, seed=seed)
+        surface = fit_surface(frame, space, seed=seed)
         quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
         importance = forest.result()
     ranked = importance["dimension"].tolist()
-    timed = [name for name in CORE_DIMENSIONS if name in axes]
+    timed = [name for name in space.core if name in axes]
     horizon = int(frame["horizon"].max()) if len(frame) else 0
     steps = [horizon * factor for factor in LONGER]
     has_trials = len(counted(frame)) > 0
     return Analysis(
-        definition=definition,
+        study=study,
         frame=frame,
         tolerance=tolerance,
         surface=surface,
         quality=quality,
-        maps=[] if surface is None else pair_maps(surface, definition, ranked),
-        solid=pd.DataFrame() if surface is None else half_surface(surface, definition),
-        limits=pd.DataFrame() if surface is None else speed_limits(surface, definition, tolerance=tolerance, seed=seed),
-        best=pd.DataFrame()
-        if surface is None
-        else best_stable_settings(frame, definition, surface, tolerance=tolerance),
-        effects=hazard_effects(frame, definition, seed=seed),
+        maps=[] if surface is None else pair_maps(surface, space, ranked),
+        solid=pd.DataFrame() if surface is None else half_surface(surface, space),
+        limits=pd.DataFrame() if surface is None else speed_limits(surface, space, tolerance=tolerance, seed=seed),
+        best=pd.DataFrame() if surface is None else best_stable_settings(frame, space, surface, tolerance=tolerance),
+        effects=hazard_effects(frame, space, seed=seed),
         importance=importance,
-        claims=judge_claims(definition.claims, frame),
+        claims=judge_claims(study.claims, frame),
         origins=divergence_origins(frame),
         origins_by_rate=origins_by_band(frame, axes["learning_rate"]) if "learning_rate" in axes else pd.DataFrame(),
-        warnings=warning_signs(telemetry),
+        warnings=warning_signs(telemetry, study.signals),
         survival={name: survival_curves(frame, axes[name]) for name in timed},
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
         horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},

@@ -12,15 +12,11 @@ from dataclasses import dataclass
 from functools import wraps
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit, ndtri
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from typing_extensions import ParamSpec, TypeVar
 
-from stability_sweep.analysis.encoding import Encoding
-from stability_sweep.analysis.frame import counted
-from stability_sweep.definition import StudyDefinition
 from stability_sweep.gaussian_process import (
     BinomialProcess,
     Cells,
@@ -29,9 +25,12 @@ from stability_sweep.gaussian_process import (
     fit_binomial,
     learn_kernel,
 )
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
+from stability_sweep.space.encoding import Encoding
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
-Array = npt.NDArray[np.float64]
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
 
@@ -107,19 +106,19 @@ class Surface:
 
 
 @_on_one_thread
-def fit_surface(frame: pd.DataFrame, definition: StudyDefinition, *, seed: int = 0) -> Surface | None:
+def fit_surface(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Surface | None:
     """The surface of a study's trials.
 
     Args:
         frame: trials from `study_frame`; failed ones are left out. All have the horizon that the definition says.
-        definition: the study.
+        space: its search space.
         seed: of the choice of trials where there are too many.
 
     Returns:
         None where there is nothing to fit: fewer than 5 trials, or no dimension with more than one value.
     """
     trials = counted(frame)
-    encoding = Encoding.of(definition)
+    encoding = Encoding.of(space)
     if len(trials) < FEWEST_TRIALS or not encoding.dimensions:
         return None
     places, diverged = encoding.encode(trials), _diverged(trials)

@@ -14,11 +14,12 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
-from stability_sweep.analysis.axes import Axis
-from stability_sweep.analysis.frame import counted
 from stability_sweep.analysis.proportion import CONFIDENCE
-from stability_sweep.outcome import Outcome
-from stability_sweep.search_space import Value
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
+from stability_sweep.space.axes import Axis
+from stability_sweep.space.dimensions import Value
+from stability_sweep.typing import Array
 
 MOST_GROUPS = 5
 """More curves than these cannot be told apart in one figure."""
@@ -34,7 +35,6 @@ TAIL = (1 - CONFIDENCE) / 2
 SUREST = 0.999
 """The low end of an extrapolated P(diverge) is at most this: an assumption makes nothing certain."""
 
-Floats = npt.NDArray[np.float64]
 Integers = npt.NDArray[np.int64]
 
 
@@ -100,9 +100,9 @@ class _KaplanMeier:
     times: Integers
     """Every trial's time under observation, ascending."""
     steps: Integers
-    survival: Floats
-    low: Floats
-    high: Floats
+    survival: Array
+    low: Array
+    high: Array
     events: Integers
     """Events up to and including the step."""
 
@@ -153,7 +153,7 @@ class _KaplanMeier:
         )
 
 
-def _limits(survival: Floats, error: Floats, last_at_risk: int) -> tuple[Floats, Floats]:
+def _limits(survival: Array, error: Array, last_at_risk: int) -> tuple[Array, Array]:
     """The pointwise 95% band behind `survival_curves`, at the steps with events; `error` is Greenwood's."""
     from scipy.stats import norm
 

@@ -21,7 +21,7 @@ def fetch() -> None:
 
       stability-sweep data fetch
     """
-    from stability_sweep.data import mnist
+    from stability_sweep.targets.images import mnist
 
     for name in mnist.SHA256:
         cached = mnist.find(mnist.cache_folder(), name)
@@ -37,7 +37,7 @@ def verify(data_dir: DataDir = None) -> None:
 
       stability-sweep data verify --data-dir ./mnist
     """
-    from stability_sweep.data import mnist
+    from stability_sweep.targets.images import mnist
 
     location = mnist.locate(data_dir)
     wrong = 0
@@ -63,13 +63,13 @@ def where(data_dir: DataDir = None) -> None:
 
       stability-sweep data where
     """
-    from stability_sweep.data import mnist
+    from stability_sweep.targets.images import mnist
 
     say_path(mnist.locate(data_dir).folder)
 
 
 def _is_right(path: Path, name: str) -> bool:
-    from stability_sweep.data import mnist
+    from stability_sweep.targets.images import mnist
 
     try:
         mnist.read_verified(path, name)

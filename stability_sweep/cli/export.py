@@ -39,9 +39,9 @@ def export(
     if output is None and chosen is Format.PARQUET:
         raise typer.BadParameter("parquet is a binary format; give a file with --output", param_hint="--format")
 
-    from stability_sweep.analysis.frame import columns, trial_records
     from stability_sweep.report.tables import csv_bytes, parquet_bytes
     from stability_sweep.report.writing import write_output
+    from stability_sweep.sources.frame import columns, trial_records
 
     repository = open_repository(storage)
     study = repository.get_study(name)

@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
-from stability_sweep.definition import CORE_DIMENSIONS
-
 if TYPE_CHECKING:
     from stability_sweep.storage import Repository, StoredStudy
 
@@ -21,7 +19,7 @@ def precision_in_words(repository: Repository, study: StoredStudy) -> str | None
         return f"not known yet: too few trials for a surface (asked: within {asked:g} decades)"
     from stability_sweep.analysis.baseline import baseline_in_words
 
-    standing = baseline_in_words(study.definition, CORE_DIMENSIONS)
+    standing = baseline_in_words(study.definition.space, study.definition.space.core)
     return (
         f"known to within {found['decades']:.2g} decades after {found['trials']} trials (asked: {asked:g}; least known "
         f"at batch size {found['batch_size']:g}, clip norm {found['clip']}){standing and f'. {standing}'}"

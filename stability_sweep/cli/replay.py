@@ -22,7 +22,7 @@ from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import OutputError, StudyError
 
 if TYPE_CHECKING:
-    from stability_sweep.outcome import TrialResult
+    from stability_sweep.results.outcome import TrialResult
     from stability_sweep.sweep.replay import Replay
 
 
@@ -53,14 +53,13 @@ def replay(
     if save is not None:
         _check_saving(save, trial, stored.result)
 
-    from stability_sweep.data.images import load_images
-    from stability_sweep.sweep.replay import SCRIPT, broken_step_bytes
+    from stability_sweep.sweep.replay import broken_step_bytes
     from stability_sweep.sweep.replay import replay as replay_trial
 
     set_threads(threads if threads is not None else stored.provenance.threads)
     place = resolve_device(device or _device_here(stored.provenance.device))
-    images = load_images(study.effective_definition.data, data_dir, place)
-    done = replay_trial(study, stored_trial, telemetry, images)
+    prepared = study.effective_definition.prepare(data_dir=data_dir, device=place)
+    done = replay_trial(study, stored_trial, telemetry, prepared)
     if as_json:
         say_json(_as_json(done))
     else:
@@ -73,8 +72,10 @@ def replay(
 
     script = save.with_suffix(".py")
     # The definition's name, which is checked: what Optuna calls the study may be any text, and this becomes a program.
-    text = SCRIPT.format(step=done.here.steps, number=trial, study=study.definition.name, file=save.name)
-    write_output(save, broken_step_bytes(done.run), mode=PRIVATE)
+    text = study.definition.trains.reproducer.format(
+        step=done.here.steps, number=trial, study=study.definition.name, file=save.name
+    )
+    write_output(save, broken_step_bytes(prepared, done.run), mode=PRIVATE)
     write_output(script, text.encode(), mode=PRIVATE)
     say(f"Saved: {save}; run `python {script}` to see it break", err=as_json)
 
@@ -103,7 +104,7 @@ def _device_here(recorded: str) -> str:
 
 
 def _tell(done: Replay, number: int, study: str) -> None:
-    from stability_sweep.report.trial import describe_result
+    from stability_sweep.terminal.trial import describe_result
 
     say(f"trial {number} of study {study}")
     say(f"then   {describe_result(done.then)}")
@@ -124,7 +125,7 @@ def _tell(done: Replay, number: int, study: str) -> None:
 
 
 def _as_json(done: Replay) -> dict[str, object]:
-    from stability_sweep.report.trial import result_json
+    from stability_sweep.terminal.trial import result_json
 
     return {
         "then": result_json(done.then),

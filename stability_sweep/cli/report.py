@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from stability_sweep.claim import DEFAULT_TOLERANCE
 from stability_sweep.cli.options import Name, Storage, open_repository
 from stability_sweep.cli.printing import say, say_json, say_path
-from stability_sweep.definition import load_claims
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.definition.files import load_claims
 from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import StabilitySweepError
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from stability_sweep.analysis import Analysis
-    from stability_sweep.claim import Claim
+    from stability_sweep.definition.claims import Claim
     from stability_sweep.storage import Repository, StoredStudy
 
 WATCH_SECONDS = 60
@@ -95,12 +95,12 @@ def write_study_page(
 ) -> None:
     """Write the HTML report, and print its summary and where it is."""
     from stability_sweep.report import summary_sentences, write_study_report
+    from stability_sweep.sources import StoredSource
 
     path = output or Path("reports") / f"{study.name}.html"
-    analysis = write_study_report(
-        repository, study, path, tolerance=tolerance, claims=claims, refresh_seconds=refresh_seconds
-    )
-    for sentence in summary_sentences(analysis.definition, analysis.frame):
+    source = StoredSource(repository, study, claims)
+    analysis = write_study_report(source, path, tolerance=tolerance, refresh_seconds=refresh_seconds)
+    for sentence in summary_sentences(analysis.study, analysis.frame):
         say(f"- {sentence}")
     say(f"Report: {path}")
 
@@ -137,8 +137,9 @@ def _write_as(
     from stability_sweep.report import analyse_study
     from stability_sweep.report.formats import report_json, write_csv_files, write_json, write_pictures
     from stability_sweep.report.study import report_sections
+    from stability_sweep.sources import StoredSource
 
-    analysis: Analysis = analyse_study(repository, study, tolerance=tolerance, claims=claims)
+    analysis: Analysis = analyse_study(StoredSource(repository, study, claims), tolerance=tolerance)
     if file_format is Format.JSON and output is None:
         say_json(report_json(analysis))
         return
@@ -161,8 +162,9 @@ def _compare(
     repository: Repository, study: StoredStudy, other: StoredStudy, output: Path | None, tolerance: float
 ) -> None:
     from stability_sweep.report import analyse_study, write_comparison
+    from stability_sweep.sources import StoredSource
 
     path = output or Path("reports") / f"{study.name}-and-{other.name}.html"
-    first, second = (analyse_study(repository, each, tolerance=tolerance) for each in (study, other))
+    first, second = (analyse_study(StoredSource(repository, each), tolerance=tolerance) for each in (study, other))
     write_comparison(path, first, second, storage=str(repository.database))
     say(f"Comparison: {path}")

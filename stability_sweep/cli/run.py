@@ -22,7 +22,7 @@ from stability_sweep.cli.options import (
 from stability_sweep.cli.precision import precision_in_words
 from stability_sweep.cli.printing import say
 from stability_sweep.cli.report import write_study_page
-from stability_sweep.definition import load_definition
+from stability_sweep.definition.files import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE, allow_imports
 from stability_sweep.errors import StabilitySweepError
 
@@ -93,14 +93,13 @@ class Crew:
     def _work_here(
         self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver
     ) -> None:
-        from stability_sweep.data.images import load_images
         from stability_sweep.sweep import Worker
         from stability_sweep.sweep.precision import is_over
 
         if is_over(repository, study):
             return  # nothing to do: do not load the data for it
-        images = load_images(study.effective_definition.data, self.data_dir, self.first_device)
-        Worker(repository, study, images, stop, observer).run()
+        prepared = study.effective_definition.prepare(data_dir=self.data_dir, device=self.first_device)
+        Worker(repository, study, prepared, stop, observer).run()
 
 
 def run(
@@ -144,14 +143,13 @@ def run(
     first_device, *_ = [resolve_device(name) for name in names]
     crew = Crew(names, first_device, workers, threads, scheduler, _parse_resources(resources), data_dir)
 
-    from stability_sweep.cli.display import watching
-    from stability_sweep.data import FALLBACK_NOTICE
     from stability_sweep.sweep import StopRequest, prepare_study
+    from stability_sweep.terminal.display import watching
 
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
-    if study.dataset != definition.data.dataset:
-        say(f"notice: {FALLBACK_NOTICE}", err=True)
+    if study.dataset != definition.dataset:
+        say(f"notice: {definition.trains.fallback_notice(study.dataset)}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
     with stop.on_signals():  # until the end is told: the next signal of a storm must not change the exit code
         with watching(repository.summary(study)) as observer:

@@ -56,31 +56,35 @@ def show(
 
 
 def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json: bool) -> None:
-    from stability_sweep.report.trial import trial_json, trial_lines
+    from stability_sweep.terminal.trial import trial_json, trial_lines
 
     trial = repository.trial(study, number)
     if trial.state == "running":
         trial.finished()  # says who runs it
+    target = study.definition.trains
     telemetry, autopsy = repository.telemetry(trial.trial_id), repository.autopsy(trial.trial_id)
     if trial.stored is None and telemetry is None:
         trial.finished()
     if as_json:
-        say_json({"study": study.name, **trial_json(trial, telemetry, autopsy)})
+        say_json({"study": study.name, **trial_json(trial, telemetry, autopsy, target)})
         return
     say(f"trial {number} of study {study.name}")
-    for line in trial_lines(trial, telemetry, autopsy):
+    for line in trial_lines(trial, telemetry, autopsy, target):
         say(line)
 
 
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
-    from stability_sweep.analysis import divergence_origins, study_frame, warning_signs
+    from stability_sweep.analysis import divergence_origins, warning_signs
     from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
     from stability_sweep.report.tables import json_rows
-    from stability_sweep.report.trial import table_lines
+    from stability_sweep.sources.frame import study_frame
+    from stability_sweep.terminal.trial import table_lines
 
     origins = divergence_origins(study_frame(repository, study))
     measured = repository.telemetries(study, most_per_outcome=MOST_TRIALS_PER_OUTCOME)
-    signs = warning_signs((stored.result, telemetry) for stored, telemetry in measured)
+    signs = warning_signs(
+        ((stored.result, telemetry) for stored, telemetry in measured), study.definition.trains.signals
+    )
     if as_json:
         tables = {"origins": origins, "warning_signs": signs}
         say_json({"study": study.name, **{key: json_rows(table) for key, table in tables.items()}})

@@ -40,15 +40,14 @@ def worker(
     repository = open_repository(storage)
     study = repository.get_study(name)
 
-    from stability_sweep.cli.display import watching
-    from stability_sweep.data.images import load_images
     from stability_sweep.sweep import StopRequest, Worker
     from stability_sweep.sweep.cores import threads_are_set
     from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
+    from stability_sweep.terminal.display import watching
 
     set_threads(threads)
     shares_cores = threads is None and not threads_are_set()
-    images = load_images(study.effective_definition.data, data_dir, resolve_device(device))
+    prepared = study.effective_definition.prepare(data_dir=data_dir, device=resolve_device(device))
     parent = os.environ.get(PARENT_VARIABLE)
     stop = StopRequest(
         timeout if timeout is not None else study.definition.budget.timeout_seconds,
@@ -56,7 +55,7 @@ def worker(
     )
     with stop.on_signals():
         with watching(repository.summary(study)) as observer:
-            finished = Worker(repository, study, images, stop, observer, shares_cores=shares_cores).run()
+            finished = Worker(repository, study, prepared, stop, observer, shares_cores=shares_cores).run()
         say(f"this worker finished {finished} trials of study {study.name}", err=True)
         if stop.interrupted:
             stop.end_now()

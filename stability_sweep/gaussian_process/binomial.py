@@ -12,13 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_factor, cho_solve, solve_triangular
 from scipy.special import expit
 
 from stability_sweep.gaussian_process.kernel import SquaredExponential
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.typing import Array
 
 MOST_NEWTON_STEPS = 100
 CONVERGED = 1e-8

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from scipy.spatial.distance import cdist
 
-Array = npt.NDArray[np.float64]
+from stability_sweep.typing import Array
 
 KERNEL_TRIALS = 300
 """The kernel's parameters are learned from at most so many trials: time grows with the cube."""

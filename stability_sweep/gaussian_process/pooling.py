@@ -10,8 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stability_sweep.gaussian_process.binomial import BinomialProcess
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.typing import Array
 
 MOST_CELLS = 800
 """A quarter of them is spent where the outcome is all but certain."""

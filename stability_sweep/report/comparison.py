@@ -11,18 +11,19 @@ import pandas as pd
 from markupsafe import Markup
 
 from stability_sweep import __version__
-from stability_sweep.analysis import Analysis, Axis, Proportion, study_axes
-from stability_sweep.analysis.encoding import searched_axes
+from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.maps import pair_map
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import map_words, panels, words
 from stability_sweep.report.maps import stability_map, trials_on_slices
 from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, Table, figure_panel, write_page
 from stability_sweep.report.payload import payload
 from stability_sweep.report.study import METHOD
-from stability_sweep.search_space import Choices, Dimension, Range
+from stability_sweep.space.axes import Axis
+from stability_sweep.space.dimensions import Choices, Dimension, Range
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.text import printable
 
 
 def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: str) -> None:
@@ -38,8 +39,8 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
         OutputError: if the file cannot be written.
     """
     both = (first, second)
-    names = [analysis.definition.name for analysis in both]
-    frame = pd.concat([analysis.frame.assign(study=analysis.definition.name) for analysis in both], ignore_index=True)
+    names = [analysis.study.name for analysis in both]
+    frame = pd.concat([analysis.frame.assign(study=analysis.study.name) for analysis in both], ignore_index=True)
     frame = frame[["number", "study", *[column for column in frame.columns if column not in ("number", "study")]]]
     axis = _study_axis(names)
     curves = survival_curves(frame, axis)
@@ -56,26 +57,26 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             trials_text="The trials of both studies.",
             method=METHOD,
             appendix=[],
-            definition_json=json.dumps([json.loads(analysis.definition.to_json()) for analysis in both], indent=2),
-            fingerprint=f"{first.definition.fingerprint[:7]}, {second.definition.fingerprint[:7]}",
+            definition_json=json.dumps([json.loads(analysis.study.definition_json) for analysis in both], indent=2),
+            fingerprint=f"{first.study.fingerprint[:7]}, {second.study.fingerprint[:7]}",
             storage=storage,
             version=__version__,
             created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
             refresh_seconds=None,
-            payload=Markup(payload(frame, {"trials": frame, "survival-by-study": curves}, {})),
+            payload=Markup(payload(frame, {"trials": frame, "survival-by-study": curves}, {}, first.study.space)),
         ),
     )
 
 
-def common_axes(first: StudyDefinition, second: StudyDefinition) -> dict[str, Axis]:
+def common_axes(first: SearchSpace, second: SearchSpace) -> dict[str, Axis]:
     """Axes of the dimensions that both studies search, long enough for both."""
-    searched = [name for name in searched_axes(first) if name in searched_axes(second)]
+    searched = [name for name in first.searched if name in second.searched]
     merged: dict[str, Dimension] = {}
     for name in searched:
-        dimension = _merged(first.search_space[name], second.search_space[name])
+        dimension = _merged(first[name], second[name])
         if dimension is not None:
             merged[name] = dimension
-    return study_axes(first.model_copy(update={"search_space": merged}))
+    return SearchSpace(merged).axes
 
 
 def difference_in_words(first: Proportion, second: Proportion) -> str:
@@ -112,8 +113,8 @@ def _merged(first: Range | Choices, second: Range | Choices) -> Dimension | None
 def _sentences(both: tuple[Analysis, Analysis]) -> list[str]:
     shares = [Proportion.diverged(analysis.trials) for analysis in both]
     parts = [
-        f"{analysis.definition.name}: {words.percent(share)} diverged "
-        f"{words.horizon_in_words(analysis.trials, analysis.definition)}."
+        f"{analysis.study.name}: {words.percent(share)} diverged "
+        f"{words.horizon_in_words(analysis.trials, analysis.study)}."
         for analysis, share in zip(both, shares, strict=True)
     ]
     horizons = [set(analysis.trials["horizon"]) for analysis in both]
@@ -128,7 +129,7 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
     return [
         KeyFigure(
             f"{share.value:.0%}" if share.total else "–",
-            f"{analysis.definition.name} diverged",
+            f"{analysis.study.name} diverged",
             f"{share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%}; "
             f"{words.trust_in_words(analysis.quality)}",
         )
@@ -136,26 +137,30 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
 
 
 def _settings(both: tuple[Analysis, Analysis]) -> Section:
-    differences = both[0].definition.differences(both[1].definition)
-    rows = [[key, *change.split(" -> ", 1)] for key, _, change in (line.partition(": ") for line in differences)]
-    headings = ["setting", *(analysis.definition.name for analysis in both)]
+    mine, theirs = (analysis.study.settings for analysis in both)
+    rows = [
+        [printable(key), *(printable(settings.get(key, "absent")) for settings in (mine, theirs))]
+        for key in sorted(mine.keys() | theirs.keys())
+        if mine.get(key) != theirs.get(key)
+    ]
+    headings = ["setting", *(analysis.study.name for analysis in both)]
     caption = f"{words.plural(len(rows), 'setting')} differ." if rows else "The definitions are the same."
     return Section("settings", "What differs", "", [Panel("", caption, table=Table(headings, rows))])
 
 
 def _maps(both: tuple[Analysis, Analysis]) -> Section:
-    axes = common_axes(both[0].definition, both[1].definition)
+    axes = common_axes(both[0].study.space, both[1].study.space)
     shown = []
-    for x, y in itertools.combinations([name for name in CORE_DIMENSIONS if name in axes], 2):
+    for x, y in itertools.combinations([name for name in both[0].study.space.core if name in axes], 2):
         for analysis in both:
             model = None
             if analysis.surface is not None:
-                model = pair_map(analysis.surface, analysis.definition, axes[x], axes[y])
+                model = pair_map(analysis.surface, analysis.study.space, axes[x], axes[y])
             on_slices = trials_on_slices(analysis.trials, model)
             shown.append(
                 figure_panel(
-                    f"{analysis.definition.name}: {axes[x].title} × {axes[y].title}",
-                    f"{map_words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                    f"{analysis.study.name}: {axes[x].title} × {axes[y].title}",
+                    f"{map_words.map_finding(model, axes[x], axes[y], analysis.study.space)} "
                     f"{map_words.slice_finding(model, on_slices, len(analysis.trials))}",
                     stability_map(analysis.trials, axes[x], axes[y], model),
                     has_model=model is not None,
@@ -178,19 +183,19 @@ def _time(curves: pd.DataFrame, axis: Axis) -> Section:
 
 
 def _limits(both: tuple[Analysis, Analysis]) -> Section:
-    axes = common_axes(both[0].definition, both[1].definition)
+    axes = common_axes(both[0].study.space, both[1].study.space)
     if any(analysis.limits.empty for analysis in both) or "learning_rate" not in axes or "batch_size" not in axes:
         return Section("limits", "Speed limit", "", [])
     lines = pd.concat(
         [
             analysis.limits[analysis.limits["clip"] == analysis.limits["clip"].iloc[-1]].assign(
-                clip=f"{analysis.limits['clip'].iloc[-1]}, {analysis.definition.name}"
+                clip=f"{analysis.limits['clip'].iloc[-1]}, {analysis.study.name}"
             )
             for analysis in both
         ],
         ignore_index=True,
     )
-    captions = [f"{analysis.definition.name}: {words.speed_limit_finding(analysis)}" for analysis in both]
+    captions = [f"{analysis.study.name}: {words.speed_limit_finding(analysis)}" for analysis in both]
     figure = panels.speed_limit_figure(lines, axes["batch_size"], axes["learning_rate"])
     return Section("limits", "Speed limit", "", [figure_panel("with the loosest clipping", " ".join(captions), figure)])
 

@@ -17,7 +17,7 @@ from stability_sweep.report.page import Section
 from stability_sweep.report.summary import summary_sentences
 from stability_sweep.report.tables import csv_of_table, json_rows
 from stability_sweep.report.writing import check_place, write_output
-from stability_sweep.spelling import DIGITS
+from stability_sweep.results.numbers import DIGITS
 
 PICTURE_WIDTH, PICTURE_SCALE = 900, 2
 
@@ -26,9 +26,9 @@ def report_json(analysis: Analysis) -> dict[str, Any]:
     """Every table of a report but the maps' grids; numbers that are not finite are the texts of `spelling`."""
     tables = {name: table for name, table in analysis.tables().items() if not name.startswith("map-")}
     return {
-        "study": analysis.definition.name,
+        "study": analysis.study.name,
         "version": __version__,
-        "summary": summary_sentences(analysis.definition, analysis.frame),
+        "summary": summary_sentences(analysis.study, analysis.frame),
         "tolerance": analysis.tolerance,
         "effects_note": analysis.effects.note,
         "tables": {name: json_rows(table, digits=DIGITS) for name, table in tables.items()},

@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis import PairMap
-from stability_sweep.analysis.axes import Axis, format_value
 from stability_sweep.analysis.baseline import baseline_in_words
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report.words import drawn_in_words, plural, value_words
+from stability_sweep.space.axes import Axis, format_value
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
-Array = npt.NDArray[np.float64]
 
-
-def map_finding(model: PairMap | None, x: Axis, y: Axis, definition: StudyDefinition) -> str:
+def map_finding(model: PairMap | None, x: Axis, y: Axis, space: SearchSpace) -> str:
     """Where the 50% line lies on the middle slice, how wide its band is, and where the dimensions not shown stand."""
     if model is None:
         return "Too few trials for a model: the counts are all there is."
-    standing = baseline_in_words(definition, [axis.name for axis in (x, y, model.third) if axis is not None])
+    standing = baseline_in_words(space, [axis.name for axis in (x, y, model.third) if axis is not None])
     return f"{_line_finding(model, x, y)} {standing}".strip()
 
 
@@ -41,13 +39,13 @@ def slice_finding(model: PairMap | None, drawn: list[int], total: int) -> str:
     )
 
 
-def solid_finding(solid: pd.DataFrame, definition: StudyDefinition, *, drawn: int, total: int) -> str:
+def solid_finding(solid: pd.DataFrame, space: SearchSpace, *, drawn: int, total: int) -> str:
     """How much of the space lies beyond the 50% surface, which trials are drawn, and where other dimensions stand."""
     share = float((solid["probability"] > 0.5).mean())
     return (
         f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
         f"axes as drawn) training diverges more often than not. {drawn_in_words(drawn, total)}. "
-        f"{baseline_in_words(definition, CORE_DIMENSIONS)}"
+        f"{baseline_in_words(space, space.core)}"
     ).strip()
 
 

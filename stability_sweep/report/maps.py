@@ -9,14 +9,15 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Axis, PairMap, divergence_cells
-from stability_sweep.definition import CORE_DIMENSIONS
-from stability_sweep.outcome import Outcome
+from stability_sweep.analysis import PairMap, divergence_cells
 from stability_sweep.report.theme import LEGEND_LINE, LINE, OUTCOME_STYLE, SCALE, axis_layout, style
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.space.axes import Axis
+from stability_sweep.space.roles import ROLES
+from stability_sweep.typing import Array
 
 GOLDEN_RATIO = 0.6180339887
 MOST_DRAWN = 1500
@@ -27,8 +28,6 @@ SOLID_SYMBOLS = {Outcome.STABLE: "circle", Outcome.STALLED: "square", Outcome.EX
                  Outcome.DIVERGED: "diamond"}  # fmt: skip
 """Plotly draws three-dimensional crosses with a glyph that many systems lack."""
 DIGITS = 3
-
-Array = npt.NDArray[np.float64]
 
 
 def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None) -> go.Figure:
@@ -57,7 +56,7 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None)
 
 def solid_view(solid: pd.DataFrame, trials: pd.DataFrame, axes: dict[str, Axis]) -> go.Figure:
     """The surface on which P(diverge) is one half, in the space of the three core dimensions, with trials."""
-    rate, batch, clip = (axes[name] for name in CORE_DIMENSIONS)
+    rate, batch, clip = (axes[name] for name in ROLES)
     figure = go.Figure(
         go.Isosurface(
             x=solid["batch_size"], y=solid["clip_norm"], z=solid["learning_rate"],

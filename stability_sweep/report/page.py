@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -37,10 +37,17 @@ class Table:
     """The column whose words carry a color of their own (outcomes, verdicts)."""
 
     @classmethod
-    def of(cls, table: pd.DataFrame, columns: Mapping[str, str], *, marked: str | None = None) -> Table:
+    def of(
+        cls,
+        table: pd.DataFrame,
+        columns: Mapping[str, str],
+        *,
+        marked: str | None = None,
+        dimensions: Collection[str] = (),
+    ) -> Table:
         """The columns of a table under their headings; `columns` is heading by name."""
         place = None if marked is None else list(columns).index(marked)
-        return cls(list(columns.values()), table_rows(table, list(columns)), place)
+        return cls(list(columns.values()), table_rows(table, list(columns), dimensions), place)
 
 
 @dataclass(frozen=True)

@@ -9,11 +9,11 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Axis
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN, limit_in_words
-from stability_sweep.outcome import Outcome
 from stability_sweep.report.maps import MOST_DRAWN, drawn, hover
 from stability_sweep.report.theme import DANGER, DASHES, MARKERS, OUTCOME_STYLE, PATTERNS, QUALITATIVE, shades, style
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.space.axes import Axis
 from stability_sweep.text import printable
 
 START = 0.7

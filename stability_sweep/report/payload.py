@@ -5,23 +5,21 @@ from __future__ import annotations
 import base64
 import gzip
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.axes import is_off
-from stability_sweep.analysis.frame import with_gaps
-from stability_sweep.autopsy import Autopsy
-from stability_sweep.definition import is_dimension
-from stability_sweep.outcome import Outcome
 from stability_sweep.report.tables import csv_of_table, json_number, plain_columns
-from stability_sweep.search_space import OFF
-from stability_sweep.spelling import DIGITS, NEVER_ON_PAGE, shown
-from stability_sweep.storage import Repository, StoredStudy
-from stability_sweep.storage.repository import OnDamaged
-from stability_sweep.telemetry import Telemetry
+from stability_sweep.results.autopsy import Autopsy
+from stability_sweep.results.causes import CauseBook
+from stability_sweep.results.numbers import DIGITS, NEVER_ON_PAGE, shown
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.sources.frame import with_gaps
+from stability_sweep.sources.protocol import OnDamaged, Source
+from stability_sweep.space.off import OFF, is_off
 from stability_sweep.text import printable
 
 MOST_LISTED = 3000
@@ -37,13 +35,12 @@ NOT_LISTED = ("worker", "device", "threads", "torch_version", "cpu", "seed", "fa
 
 
 def trial_details(
-    repository: Repository, study: StoredStudy, frame: pd.DataFrame, *, on_damaged: OnDamaged | None = None
+    source: Source, frame: pd.DataFrame, *, on_damaged: OnDamaged | None = None
 ) -> dict[int, dict[str, Any]]:
     """Telemetry and autopsy of at most 400 trials, by their number: diverged and other ones in turn.
 
     Args:
-        repository: where the study lives.
-        study: the study.
+        source: the study.
         frame: its trials.
         on_damaged: told the number of a trial whose telemetry or autopsy cannot be read, which is then left out.
 
@@ -52,31 +49,35 @@ def trial_details(
     """
     is_diverged = frame["outcome"] == Outcome.DIVERGED.value
     chosen = pd.concat([_every(part, MOST_DETAILED // 2) for part in (frame[is_diverged], frame[~is_diverged])])
-    ids = repository.trial_ids(study, [int(number) for number in chosen["number"]])
-    number_of = {trial_id: number for number, trial_id in ids.items()}
-    tell = None if on_damaged is None else lambda trial_id, error: on_damaged(number_of[trial_id], error)
+    numbers = [int(number) for number in chosen["number"]]
     details: dict[int, dict[str, Any]] = {}
-    for trial_id, telemetry in repository.telemetries_of(list(number_of), on_damaged=tell):
+    for number, telemetry in source.telemetries_of(numbers, on_damaged=on_damaged):
         if len(telemetry.steps):
-            details.setdefault(number_of[trial_id], {}).update(_signals(telemetry))
-    for trial_id, autopsy in repository.autopsies_of(list(number_of), on_damaged=tell):
-        details.setdefault(number_of[trial_id], {})["autopsy"] = _autopsy(autopsy)
+            details.setdefault(number, {}).update(_signals(telemetry))
+    for number, autopsy in source.autopsies_of(numbers, on_damaged=on_damaged):
+        details.setdefault(number, {})["autopsy"] = _autopsy(autopsy, source.facts.causes)
     return details
 
 
-def payload(frame: pd.DataFrame, tables: Mapping[str, pd.DataFrame], details: dict[int, dict[str, Any]]) -> str:
+def payload(
+    frame: pd.DataFrame,
+    tables: Mapping[str, pd.DataFrame],
+    details: dict[int, dict[str, Any]],
+    dimensions: Collection[str],
+) -> str:
     """JSON, compressed, in Base64: the page unpacks it with the browser's own DecompressionStream.
 
     Args:
         frame: the trials of the table.
         tables: what can be downloaded, by name.
         details: from `trial_details`.
+        dimensions: the columns that are dimensions: infinity means "off" there, and nowhere else.
     """
     listed = with_gaps(listed_trials(frame))
     columns = [name for name in listed.columns if name not in NOT_LISTED]
     content = {
         "columns": columns,
-        "trials": _rows(listed[columns]),
+        "trials": _rows(listed[columns], dimensions),
         "details": {str(number): detail for number, detail in details.items()},
         "csv": {name: csv_of_table(listed if name == "trials" else table) for name, table in tables.items()},
     }
@@ -112,26 +113,26 @@ def _signals(telemetry: Telemetry) -> dict[str, Any]:
     }
 
 
-def _autopsy(autopsy: Autopsy) -> dict[str, Any]:
+def _autopsy(autopsy: Autopsy, causes: CauseBook) -> dict[str, Any]:
     return {
-        "sentence": printable(autopsy.sentence()),
+        "sentence": printable(causes.sentence(autopsy)),
         "trail": [printable(probe.in_words()) for probe in autopsy.trail[-6:]],
     }
 
 
-def _rows(table: pd.DataFrame) -> list[list[Any]]:
+def _rows(table: pd.DataFrame, dimensions: Collection[str]) -> list[list[Any]]:
     """The trials' rows for the page's script; "off" where a dimension is infinite."""
     columns = [
-        [OFF if is_dimension(name) and is_off(value) else json_number(value, DIGITS) for value in values]
+        [OFF if name in dimensions and is_off(value) else json_number(value, DIGITS) for value in values]
         for name, values in plain_columns(table).items()
     ]
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def table_rows(table: pd.DataFrame, columns: Sequence[str]) -> list[list[str]]:
+def table_rows(table: pd.DataFrame, columns: Sequence[str], dimensions: Collection[str] = ()) -> list[list[str]]:
     """Cells as people read them."""
     plain = plain_columns(table[list(columns)])
-    cells = [[cell_text(value, dimension=is_dimension(name)) for value in plain[name]] for name in columns]
+    cells = [[cell_text(value, dimension=name in dimensions) for value in plain[name]] for name in columns]
     return [list(row) for row in zip(*cells, strict=True)]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import math
+from collections.abc import Collection
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
@@ -13,15 +14,11 @@ import pandas as pd
 from markupsafe import Markup
 
 from stability_sweep import __version__
-from stability_sweep.analysis import Analysis, Proportion, divergence_by_band, study_axes
-from stability_sweep.analysis.axes import format_value
+from stability_sweep.analysis import Analysis, Proportion, divergence_by_band
 from stability_sweep.analysis.baseline import baseline_in_words
-from stability_sweep.analysis.encoding import searched_axes
 from stability_sweep.analysis.maps import mapped_dimensions
 from stability_sweep.analysis.speed_limit import limit_in_words
 from stability_sweep.analysis.study import file_name
-from stability_sweep.data import FALLBACK_NOTICE
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
 from stability_sweep.report import map_words, panels, words
 from stability_sweep.report.maps import (
     MOST_DRAWN,
@@ -42,6 +39,7 @@ from stability_sweep.report.page import (
 )
 from stability_sweep.report.payload import MOST_DETAILED, listed_trials, payload
 from stability_sweep.report.summary import summary_sentences
+from stability_sweep.space.axes import format_value
 
 METHOD = [
     ("P(diverge)", "A Gaussian-process classifier with a logistic link and Laplace's approximation (Rasmussen and "
@@ -65,7 +63,6 @@ def write_report(
     path: Path,
     analysis: Analysis,
     *,
-    asked: StudyDefinition,
     storage: str,
     details: dict[int, dict[str, Any]] | None = None,
     refresh_seconds: int | None = None,
@@ -75,7 +72,6 @@ def write_report(
     Args:
         path: the HTML file. Its folder is made if need be; an older report is replaced only by a complete new one.
         analysis: the study in numbers.
-        asked: the definition as written.
         storage: where the study lives, without a password.
         details: telemetry and autopsies of trials, from `payload.trial_details`.
         refresh_seconds: how often the page loads itself anew.
@@ -83,24 +79,24 @@ def write_report(
     Raises:
         OutputError: if the file cannot be written.
     """
-    definition = analysis.definition
+    study = analysis.study
     context = PageContext(
-        name=definition.name,
-        description=definition.description,
-        notice=FALLBACK_NOTICE if definition.data.dataset != asked.data.dataset else None,
-        sentences=summary_sentences(definition, analysis.frame),
+        name=study.name,
+        description=study.description,
+        notice=study.notice,
+        sentences=summary_sentences(study, analysis.frame),
         key_figures=_key_figures(analysis),
         sections=report_sections(analysis),
         trials_text=_trials_text(analysis.frame) + _unreadable(details or {}),
         method=METHOD,
         appendix=_appendix(analysis.frame),
-        definition_json=json.dumps(json.loads(asked.to_json()), indent=2),
-        fingerprint=asked.fingerprint,
+        definition_json=json.dumps(json.loads(study.definition_json), indent=2),
+        fingerprint=study.fingerprint,
         storage=storage,
         version=__version__,
         created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
         refresh_seconds=refresh_seconds,
-        payload=Markup(payload(analysis.frame, analysis.tables(), details or {})),
+        payload=Markup(payload(analysis.frame, analysis.tables(), details or {}, analysis.study.space)),
     )
     write_page(path, context)
 
@@ -125,7 +121,7 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
         KeyFigure(
             f"{share.value:.0%}" if share.total else "–",
             "diverged",
-            f"{share.count} of {share.total}, {words.horizon_in_words(trials, analysis.definition)}; 95% interval "
+            f"{share.count} of {share.total}, {words.horizon_in_words(trials, analysis.study)}; 95% interval "
             f"{low:.0%} to {high:.0%}",
         ),
     ]
@@ -136,7 +132,7 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
         value, _, reason = said.partition(": ")
         details = [
             f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}, clip norm {limit['clip']}",
-            reason, band.rstrip(")"), baseline_in_words(analysis.definition, CORE_DIMENSIONS),
+            reason, band.rstrip(")"), baseline_in_words(analysis.study.space, analysis.study.space.core),
         ]  # fmt: skip
         label = f"speed limit at batch size {limit['batch_size']}"
         figures.append(KeyFigure(value, label, "; ".join(detail for detail in details if detail)))
@@ -148,7 +144,7 @@ def _key_figures(analysis: Analysis) -> list[KeyFigure]:
             KeyFigure(
                 format_value(float(row["learning_rate"])),
                 "learning rate of the best stable setting",
-                f"{words.setting_in_words(row, analysis.definition)}; validation loss {row['validation_loss']:.4g}",
+                f"{words.setting_in_words(row, analysis.study.space)}; validation loss {row['validation_loss']:.4g}",
             )
         )
     verdict, _, scores = words.trust_in_words(analysis.quality).partition(": ")
@@ -165,8 +161,8 @@ def _skill(quality: pd.DataFrame) -> str:
 
 
 def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
-    axes = searched_axes(analysis.definition)
-    names = mapped_dimensions(analysis.definition, analysis.importance["dimension"].tolist())
+    axes = analysis.study.space.searched
+    names = mapped_dimensions(analysis.study.space, analysis.importance["dimension"].tolist())
     models = {(pair.x.name, pair.y.name): pair for pair in analysis.maps}
     shown = []
     for x, y in itertools.combinations(names, 2):
@@ -175,7 +171,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
         shown.append(
             figure_panel(
                 f"{axes[x].title} × {axes[y].title}",
-                f"{map_words.map_finding(model, axes[x], axes[y], analysis.definition)} "
+                f"{map_words.map_finding(model, axes[x], axes[y], analysis.study.space)} "
                 f"{map_words.slice_finding(model, on_slices, len(trials))}",
                 stability_map(trials, axes[x], axes[y], model),
                 f"map-{file_name(x)}-{file_name(y)}" if model else "",
@@ -189,7 +185,7 @@ def _maps(analysis: Analysis, trials: pd.DataFrame) -> Section:
             figure_panel(
                 "All three at once",
                 map_words.solid_finding(
-                    analysis.solid, analysis.definition, drawn=min(len(trials), MOST_SOLID), total=len(trials)
+                    analysis.solid, analysis.study.space, drawn=min(len(trials), MOST_SOLID), total=len(trials)
                 ),
                 solid_view(analysis.solid, trials, axes),
             )
@@ -219,7 +215,7 @@ def _counts_panel(table: pd.DataFrame, title: str, csv: str) -> Panel:
 
 
 def _time(analysis: Analysis) -> Section:
-    axes = searched_axes(analysis.definition)
+    axes = analysis.study.space.searched
     shown = []
     for name, curves in analysis.survival.items():
         if curves.empty:
@@ -270,16 +266,14 @@ def _horizon_panel(table: pd.DataFrame, title: str, csv: str) -> Panel:
 
 
 def _limits(analysis: Analysis) -> Section:
-    axes = searched_axes(analysis.definition)
+    axes = analysis.study.space.searched
     if analysis.limits.empty:
         return Section("limits", "Speed limit", "", [])
     shown = [
         figure_panel(
             f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}",
             words.speed_limit_finding(analysis),
-            panels.speed_limit_figure(
-                analysis.limits, study_axes(analysis.definition)["batch_size"], axes["learning_rate"]
-            ),
+            panels.speed_limit_figure(analysis.limits, analysis.study.space.axes["batch_size"], axes["learning_rate"]),
             "speed-limits",
         )
     ]
@@ -333,7 +327,7 @@ def _claims(analysis: Analysis) -> Section:
         table = Table.of(shown, columns, marked="verdict")
     text = (
         "Advice is judged by the trials that follow it. Its cost: how much worse than the best stable trial one ends. "
-        + words.chosen_by_results(analysis.definition.sampler)
+        + words.chosen_by_results(analysis.study)
     )
     return Section("claims", "Is the advice right?", text, [Panel("", caption, "claims" if table else "", table=table)])
 
@@ -345,7 +339,7 @@ def _origins(analysis: Analysis) -> Section:
     shown = [_table_panel("Origins", words.origins_finding(analysis.origins), analysis.origins.head(12), columns,
                           "origins")]  # fmt: skip
     if not analysis.origins_by_rate.empty:
-        axis = searched_axes(analysis.definition)["learning_rate"]
+        axis = analysis.study.space.searched["learning_rate"]
         shown.append(
             figure_panel(
                 "by region", words.regions_finding(analysis.origins_by_rate),
@@ -362,21 +356,27 @@ def _origins(analysis: Analysis) -> Section:
     return Section("origins", "Where it began", text, shown)
 
 
-def _table_panel(title: str, caption: str, table: pd.DataFrame, columns: dict[str, str], csv: str) -> Panel:
+def _table_panel(
+    title: str, caption: str, table: pd.DataFrame, columns: dict[str, str], csv: str, dimensions: Collection[str] = ()
+) -> Panel:
     """A table with its download; only its caption where it is empty."""
-    return Panel(title, caption) if table.empty else Panel(title, caption, csv, table=Table.of(table, columns))
+    if table.empty:
+        return Panel(title, caption)
+    return Panel(title, caption, csv, table=Table.of(table, columns, dimensions=dimensions))
 
 
 def _best(analysis: Analysis, trials: pd.DataFrame) -> Section:
-    dimensions = {name: name.replace("_", " ") for name in analysis.definition.search_space}
+    dimensions = {name: name.replace("_", " ") for name in analysis.study.space}
     columns = {"number": "trial", **dimensions, "validation_loss": "validation loss",
                "neighbours_loss": "neighbours' median", "probability": "P(diverge)", "low": "90% from",
                "high": "to", "neighbours_diverged": "neighbours diverged", "neighbours": "of",
                "price": "price of safety"}  # fmt: skip
     shown = [
-        _table_panel("Safe and good", words.best_finding(analysis), analysis.best, columns, "best-stable-settings")
+        _table_panel(
+            "Safe and good", words.best_finding(analysis), analysis.best, columns, "best-stable-settings", dimensions
+        )
     ]
-    axes = searched_axes(analysis.definition)
+    axes = analysis.study.space.searched
     if "learning_rate" in axes and len(trials):
         count, beyond = panels.beyond_scale(trials)
         caption = words.losses_finding(trials, drawn=count, beyond=beyond)

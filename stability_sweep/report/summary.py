@@ -4,43 +4,40 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stability_sweep.analysis import Proportion, divergence_by_band, study_axes
-from stability_sweep.analysis.axes import format_value
-from stability_sweep.analysis.frame import counted
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.outcome import Outcome
+from stability_sweep.analysis import Proportion, divergence_by_band
 from stability_sweep.report.words import all_of, chosen_by_results, none_diverged, percent, plural
-
-DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import counted
+from stability_sweep.sources.protocol import StudyFacts
+from stability_sweep.space.axes import format_value
 
 FEW_TRIALS = 5
 """A band with fewer trials is not mentioned in a sentence."""
 
 
-def summary_sentences(definition: StudyDefinition, frame: pd.DataFrame) -> list[str]:
+def summary_sentences(study: StudyFacts, frame: pd.DataFrame) -> list[str]:
     """Five sentences about a study: counts, learning rate, batch size, time to divergence, best setting."""
     trials = counted(frame)
     if trials.empty:
-        return [f"No trial of study {definition.name} has an outcome yet."]
+        return [f"No trial of study {study.name} has an outcome yet."]
     return [
-        _counts(definition, frame, trials),
+        _counts(study, frame, trials),
         _learning_rate(trials),
-        chosen_by_results(definition.sampler) or _batch_size(definition, trials),
+        chosen_by_results(study) or _batch_size(study, trials),
         _time(trials),
-        _best(definition, trials),
+        _best(study, trials),
     ]
 
 
-def _counts(definition: StudyDefinition, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
+def _counts(study: StudyFacts, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
     counts = frame["outcome"].value_counts()
     others = ", ".join(
         f"{counts.get(outcome.value, 0)} {outcome.value}" for outcome in Outcome if outcome is not Outcome.DIVERGED
     )
     horizons = sorted({int(horizon) for horizon in trials["horizon"]})
     steps = f"{horizons[0]}" if len(horizons) == 1 else f"{horizons[0]} to {horizons[-1]}"
-    dataset = DATASET_NAMES[definition.data.dataset]
     return (
-        f"{plural(len(frame), 'trial')} of RHVAE training on {dataset} ({steps} steps each): "
+        f"{plural(len(frame), 'trial')} of {study.subject} ({steps} steps each): "
         f"{percent(Proportion.diverged(trials))} diverged; {others}."
     )
 
@@ -71,8 +68,8 @@ def _learning_rate(trials: pd.DataFrame) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _batch_size(definition: StudyDefinition, trials: pd.DataFrame) -> str:
-    table = divergence_by_band(trials, study_axes(definition)["batch_size"])
+def _batch_size(study: StudyFacts, trials: pd.DataFrame) -> str:
+    table = divergence_by_band(trials, study.space.axes["batch_size"])
     table = table[table["total"] >= FEW_TRIALS]
     if len(table) < 2:
         return "There are too few trials per batch size to compare batch sizes."
@@ -95,14 +92,14 @@ def _time(trials: pd.DataFrame) -> str:
     )
 
 
-def _best(definition: StudyDefinition, trials: pd.DataFrame) -> str:
+def _best(study: StudyFacts, trials: pd.DataFrame) -> str:
     stable = trials[trials["outcome"] == Outcome.STABLE.value].dropna(subset=["validation_loss"])
     stalled = int((trials["outcome"] == Outcome.STALLED.value).sum())
     warning = f"; {plural(stalled, 'trial')} stayed finite only by hardly learning" if stalled else ""
     if stable.empty:
         return f"No trial was stable{warning}."
     best = stable.sort_values("validation_loss").to_dict("records")[0]
-    setting = ", ".join(f"{name} {format_value(best[name])}" for name in definition.search_space)
+    setting = ", ".join(f"{name} {format_value(best[name])}" for name in study.space)
     return (
         f"Lowest validation loss of a stable trial: {best['validation_loss']:.4g} "
         f"(trial {best['number']}: {setting}){warning}."

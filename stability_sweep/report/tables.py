@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stability_sweep.outcome import LOSS_FIELDS
-from stability_sweep.spelling import NEVER_IN_CSV, json_value
+from stability_sweep.results.numbers import NEVER_IN_CSV, json_value
+from stability_sweep.results.outcome import LOSS_FIELDS
 from stability_sweep.text import escaped
 
 FORMULA_SIGNS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")

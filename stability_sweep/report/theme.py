@@ -11,8 +11,8 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import sample_colorscale
 
-from stability_sweep.analysis import Axis
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.space.axes import Axis
 
 OUTCOME_STYLE: dict[Outcome, tuple[str, str]] = {
     Outcome.STABLE: ("#0072b2", "circle"),

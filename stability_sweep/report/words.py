@@ -6,19 +6,16 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED, UNDECIDED, USELESS
-from stability_sweep.analysis.axes import Axis, format_value
-from stability_sweep.analysis.baseline import BATCH_SIZE, baseline_in_words
+from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_in_words
 from stability_sweep.analysis.speed_limit import REACHED, UNKNOWN, limit_in_words
-from stability_sweep.configs import SamplerConfig
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
-from stability_sweep.outcome import Outcome
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.protocol import StudyFacts
+from stability_sweep.space.axes import Axis, format_value
+from stability_sweep.space.search_space import SearchSpace
 
 TRUST = ((0.6, "the map is informative"), (0.9, "the map knows something"), (math.inf, "the map knows next to nothing"))
 """By the ratio of the cross-validated log loss to the base rate's."""
@@ -45,15 +42,14 @@ def all_of(count: int) -> str:
     return {1: "the one trial", 2: "both"}.get(count, f"all {count}")
 
 
-def horizon_in_words(trials: pd.DataFrame, definition: StudyDefinition) -> str:
+def horizon_in_words(trials: pd.DataFrame, study: StudyFacts) -> str:
     """``within 400 steps``, or, where it depends on the batch size, ``within 10 epochs (40 to 600 steps)``."""
     steps = sorted({int(step) for step in trials["horizon"]})
     if not steps:
         return "before the horizon"
     if len(steps) == 1:
         return f"within {steps[0]} steps"
-    epochs = definition.training.horizon_epochs
-    return f"within {f'{epochs} epochs' if epochs else 'the horizon'} ({steps[0]} to {steps[-1]} steps)"
+    return f"within {study.horizon_in_words or 'the horizon'} ({steps[0]} to {steps[-1]} steps)"
 
 
 def trust_in_words(quality: pd.DataFrame) -> str:
@@ -90,10 +86,10 @@ def speed_limit_finding(analysis: Analysis) -> str:
     unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
     return (
         f"At batch size {row['batch_size']} and clip norm {row['clip']}, the largest learning rate with P(diverge "
-        f"{horizon_in_words(analysis.trials, analysis.definition)}) at most {analysis.tolerance:.0%} is "
+        f"{horizon_in_words(analysis.trials, analysis.study)}) at most {analysis.tolerance:.0%} is "
         f"{limit_in_words(row)}, by {plural(int(row['trials']), 'trial')} over the whole space. A limit was found for "
         f"{counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}. "
-        f"{baseline_in_words(analysis.definition, CORE_DIMENSIONS)}"
+        f"{baseline_in_words(analysis.study.space, analysis.study.space.core)}"
     ).strip()
 
 
@@ -102,7 +98,7 @@ def default_limit(analysis: Analysis) -> dict[str, Any] | None:
     if analysis.limits.empty:
         return None
     limits = analysis.limits
-    ratio = (limits["batch_size"].astype(float) / BATCH_SIZE).map(lambda r: abs(math.log(r)))
+    ratio = (limits["batch_size"].astype(float) / USUAL_BATCH_SIZE).map(lambda r: abs(math.log(r)))
     at_default = limits[ratio == ratio.min()]
     return {str(key): value for key, value in at_default.iloc[-1].items()}
 
@@ -198,7 +194,7 @@ def best_finding(analysis: Analysis) -> str:
     row = analysis.best.iloc[0]
     price = "it is also the best of all" if row["price"] <= 0 else f"{row['price']:.3g} above the best risky one"
     return (
-        f"Best: {setting_in_words(row, analysis.definition)} (trial {int(row['number'])}), validation loss "
+        f"Best: {setting_in_words(row, analysis.study.space)} (trial {int(row['number'])}), validation loss "
         f"{row['validation_loss']:.4g}; {price}. P(diverge) {row['probability']:.1%} (90% band {row['low']:.1%} to "
         f"{row['high']:.1%}); {int(row['neighbours_diverged'])} of its {int(row['neighbours'])} neighbours diverged."
     )
@@ -226,9 +222,9 @@ def drawn_in_words(count: int, total: int) -> str:
     return "The one trial is drawn" if total == 1 else f"All {total} trials are drawn"
 
 
-def setting_in_words(row: pd.Series[Any], definition: StudyDefinition) -> str:
+def setting_in_words(row: pd.Series[Any], space: SearchSpace) -> str:
     """``learning rate 0.001, batch size 64, clip norm off``."""
-    return ", ".join(f"{name.replace('_', ' ')} {value_words(row[name])}" for name in definition.search_space)
+    return ", ".join(f"{name.replace('_', ' ')} {value_words(row[name])}" for name in space)
 
 
 def value_words(value: object) -> str:
@@ -237,11 +233,11 @@ def value_words(value: object) -> str:
     return format_value(value) if isinstance(value, (bool, int, float, str)) else str(value)
 
 
-def chosen_by_results(sampler: SamplerConfig) -> str:
+def chosen_by_results(study: StudyFacts) -> str:
     """What it means for shares of trials that a sampler looks at results; empty where it does not."""
-    if not sampler.looks_at_results:
+    if study.chosen_by is None:
         return ""
     return (
-        f"The {sampler.name} sampler chose points by earlier results, so a share of the trials is no share of the "
+        f"The {study.chosen_by} sampler chose points by earlier results, so a share of the trials is no share of the "
         f"search space, and batch sizes are compared by the map."
     )

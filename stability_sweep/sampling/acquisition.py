@@ -17,12 +17,10 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import expit, ndtr
 
 from stability_sweep.gaussian_process import BinomialProcess
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.typing import Array
 
 NODES, WEIGHTS = np.polynomial.hermite_e.hermegauss(16)
 WEIGHTS = WEIGHTS / WEIGHTS.sum()

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from optuna.distributions import BaseDistribution
 from optuna.samplers import BaseSampler, RandomSampler
 from optuna.study import Study
@@ -34,11 +33,10 @@ from stability_sweep.sampling.acquisition import (
     worth_for_probability,
     worth_for_side,
 )
-from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
 from stability_sweep.sampling.exploration import is_explored, sobol_point
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.space.coordinates import Coordinates
+from stability_sweep.typing import Array
 
 CANDIDATES, REFINED_PLACES, REFINEMENTS = 512, 4, 32
 """Sobol' points that are looked at, and how many places near each of the best ones."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.sampling.plan import planned_params
-from stability_sweep.sampling.points import distributions
-from stability_sweep.search_space import OFF, Range
+from stability_sweep.space.dimensions import Range
+from stability_sweep.space.off import OFF
 
 FIXED_PARAMS = "fixed_params"
 """Optuna's system attribute of an enqueued trial: the parameters that it was asked for with."""
@@ -27,7 +27,7 @@ def completed_params(definition: StudyDefinition, number: int, asked: Mapping[st
     Raises:
         EnqueuedPointError: if a dimension or a value is not one of the study's.
     """
-    space = distributions(definition)
+    space = definition.space.distributions
     fixed = dict(planned_params(definition, number) or {}) if len(asked) < len(space) else {}
     for name, value in asked.items():
         if name not in space:
@@ -45,9 +45,9 @@ def completed_params(definition: StudyDefinition, number: int, asked: Mapping[st
 def _stored(definition: StudyDefinition, name: str, value: Any) -> Any:
     """The parameter for a value: "off" is a position on a range's axis, and a listed text otherwise."""
     dimension = definition.search_space[name]
-    is_off = value == OFF or (isinstance(value, float) and math.isinf(value) and value > 0)
-    if not is_off:
+    means_off = value == OFF or (isinstance(value, float) and math.isinf(value) and value > 0)
+    if not means_off:
         return value
-    if isinstance(dimension, Range) and dimension.off_share and definition.sampler.name != "grid":
+    if isinstance(dimension, Range) and dimension.off_share and not definition.sampler.kind.is_grid:
         return dimension.upper_end
     return OFF

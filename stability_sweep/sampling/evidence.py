@@ -8,12 +8,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 from optuna.trial import FrozenTrial, TrialState
 
-from stability_sweep.sampling.coordinates import Coordinates
-
-Array = npt.NDArray[np.float64]
+from stability_sweep.space.coordinates import Coordinates
+from stability_sweep.typing import Array
 
 DIVERGED_CONSTRAINT = "diverged"
 """Optuna constraint of a trial: above zero (violated) if it diverged. Samplers that ignore pruned trials read it."""

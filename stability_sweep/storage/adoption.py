@@ -14,9 +14,9 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import TrialResult
+from stability_sweep.results.outcome import TrialResult
 from stability_sweep.storage.database import CREATION, Database
 from stability_sweep.storage.outages import storage_errors
 from stability_sweep.storage.records import Provenance, StoredStudy, result_row, stored_result
@@ -44,7 +44,7 @@ class ResultNote(BaseModel):
 
     def as_attribute(self) -> dict[str, Any]:
         """Plain JSON: NaN and infinities are texts."""
-        return dict(json.loads(self.model_dump_json()))
+        return dict(json.loads(self.model_dump_json(by_alias=True)))
 
 
 def adopt(database: Database, name: str) -> StoredStudy:

@@ -13,9 +13,9 @@ from optuna.distributions import CategoricalDistribution, IntDistribution, json_
 from sqlalchemy import Select, String, func, select
 from sqlalchemy.orm import Session
 
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.outcome import LOSS_FIELDS, Outcome
-from stability_sweep.search_space import Dimension, Value
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.results.outcome import LOSS_FIELDS, Outcome
+from stability_sweep.space.dimensions import Dimension, Value
 from stability_sweep.storage.database import Database
 from stability_sweep.storage.schema import AutopsyRow, ResultRow, TelemetryRow, decode_number
 from stability_sweep.storage.tables import trial_params, trials

@@ -12,7 +12,7 @@ from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
 from stability_sweep.errors import ForeignResultError
-from stability_sweep.outcome import TrialResult
+from stability_sweep.results.outcome import TrialResult
 from stability_sweep.storage.records import StoredStudy, TrialIdentity
 from stability_sweep.storage.schema import AutopsyRow, ClaimRow, DefinitionRow, ResultRow, TelemetryRow
 from stability_sweep.storage.tables import trial_params, trials

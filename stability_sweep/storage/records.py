@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import LOSS_FIELDS, Cause, Divergence, Outcome, Signal, TrialResult
-from stability_sweep.search_space import Point
+from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom, TrialResult
+from stability_sweep.space.dimensions import Point
 from stability_sweep.storage.schema import ResultRow, decode_number, encode_number
 
 
@@ -29,7 +29,7 @@ class StoredStudy:
     @property
     def effective_definition(self) -> StudyDefinition:
         """The definition with the data set that is really used."""
-        return self.definition.on("digits" if self.dataset == "digits" else "mnist")
+        return self.definition.on(self.dataset)
 
 
 @dataclass(frozen=True)
@@ -152,9 +152,9 @@ def result_row(study_id: int, trial_id: int, number: int, result: TrialResult, p
         seed=result.seed,
         outcome=result.outcome.value,
         divergence_step=divergence and divergence.step,
-        divergence_signal=divergence and divergence.signal.value,
+        divergence_signal=divergence and divergence.symptom.value,
         divergence_origin=divergence and divergence.origin,
-        divergence_cause=divergence and divergence.cause and divergence.cause.value,
+        divergence_cause=divergence and divergence.cause,
         steps=result.steps,
         horizon=result.horizon,
         spikes=result.spikes,
@@ -175,9 +175,9 @@ def stored_result(row: ResultRow) -> StoredResult:
     if row.divergence_step is not None and row.divergence_signal is not None:
         divergence = Divergence(
             step=row.divergence_step,
-            signal=Signal(row.divergence_signal),
+            symptom=Symptom(row.divergence_signal),
             origin=row.divergence_origin,
-            cause=None if row.divergence_cause is None else Cause(row.divergence_cause),
+            cause=row.divergence_cause,
         )
     losses = {name: decode_number(getattr(row, name), getattr(row, f"{name}_kind")) for name in LOSS_FIELDS}
     result = TrialResult(

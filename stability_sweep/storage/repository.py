@@ -9,11 +9,11 @@ from optuna.study import StudyDirection
 from sqlalchemy import String, cast, delete, func, select, update
 from sqlalchemy.exc import IntegrityError
 
-from stability_sweep.autopsy import Autopsy
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import StorageError, StudyError, TelemetryError
-from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.sampling.points import point_of
+from stability_sweep.results.autopsy import Autopsy
+from stability_sweep.results.outcome import Outcome, TrialResult
+from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.storage.adoption import adopt
 from stability_sweep.storage.bulk import Columns, even_choice, read_columns, read_contents, read_trial_ids
 from stability_sweep.storage.database import CREATION, Database
@@ -43,7 +43,6 @@ from stability_sweep.storage.studies import (
     unfinished_studies,
 )
 from stability_sweep.storage.tables import studies, study_user_attributes, trials
-from stability_sweep.telemetry import Telemetry
 
 OnDamaged = Callable[[int, TelemetryError], None]
 """Takes the trial whose telemetry or autopsy cannot be read, named as its results are, and why."""
@@ -384,7 +383,7 @@ class Repository:
             trial_id=trial._trial_id,
             number=number,
             state=trial.state.name.lower(),
-            point=point_of(trial.params, study.definition) if trial.params else {},
+            point=study.definition.space.point_of(trial.params) if trial.params else {},
             worker=None if worker is None else f"{worker.host}:{worker.process_id}",
             stored=result,
         )

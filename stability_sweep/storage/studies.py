@@ -16,7 +16,7 @@ from sqlalchemy import Select, select
 from sqlalchemy.orm import Session
 
 from stability_sweep import __version__
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.storage.records import StoredStudy
 from stability_sweep.storage.schema import DefinitionRow
 from stability_sweep.storage.tables import studies, study_user_attributes

@@ -13,18 +13,18 @@ from typing import NamedTuple
 import optuna
 from optuna.trial import TrialState
 
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.engine.seeds import trial_seed
+from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.sampling import planned_trial, suggest_point
 from stability_sweep.sampling.enqueued import FIXED_PARAMS, EnqueuedPointError, completed_params
-from stability_sweep.search_space import Point
+from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Provenance, Repository, StoredStudy, TrialIdentity
 from stability_sweep.storage.fleet import Fleet, Hold, OpenTrial
 from stability_sweep.storage.locks import LockLostError
 from stability_sweep.sweep.heartbeat import Heartbeat
 from stability_sweep.sweep.objective import VanishedTrialError, tell, vanished
 from stability_sweep.sweep.precision import PrecisionRule, is_over
-from stability_sweep.training import trial_seed
 
 logger = logging.getLogger(__name__)
 
@@ -157,7 +157,7 @@ class Claims:
         result = TrialResult(
             seed=trial_seed(self._definition.seed, number),
             outcome=Outcome.FAILED,
-            horizon=self._definition.training.horizon_steps or 1,
+            horizon=self._definition.fixed_horizon or 1,
             failure=reason,
         )
         self._repository.save_result(self._stored, trial_id, number, result, self._provenance)

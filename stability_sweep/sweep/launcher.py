@@ -14,7 +14,6 @@ from pathlib import Path
 
 from stability_sweep.environment import PARENT_VARIABLE, STORAGE_VARIABLE
 from stability_sweep.errors import OutageError, WorkerError
-from stability_sweep.sampling.points import point_of
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.patience import Patience
@@ -186,4 +185,4 @@ class FinishedTrials:
             if stored.number not in self._seen:
                 self._seen.add(stored.number)
                 params = self._repository.database.optuna_storage.get_trial(stored.trial_id).params
-                observer.trial_finished(stored.number, point_of(params, self._study.definition), stored.result)
+                observer.trial_finished(stored.number, self._study.definition.space.point_of(params), stored.result)

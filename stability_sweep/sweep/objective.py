@@ -10,7 +10,7 @@ from contextlib import contextmanager, suppress
 import optuna
 from optuna.trial import TrialState
 
-from stability_sweep.outcome import Outcome, Signal, TrialResult
+from stability_sweep.results.outcome import Outcome, Symptom, TrialResult
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
 from stability_sweep.storage import Provenance
 from stability_sweep.storage.adoption import RESULT_ATTRIBUTE, ResultNote
@@ -70,7 +70,7 @@ def tell(
         if result.divergence is None:
             finish(trial._trial_id, TrialState.COMPLETE, [_objective_value(result)])
             return
-        not_a_number = result.divergence.signal in (Signal.NAN_LOSS, Signal.NAN_GRADIENT)
+        not_a_number = result.divergence.symptom in (Symptom.NAN_LOSS, Symptom.NAN_GRADIENT)
         trial.report(math.nan if not_a_number else math.inf, result.steps)
         finish(trial._trial_id, TrialState.PRUNED)
 

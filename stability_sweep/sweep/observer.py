@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from stability_sweep.outcome import TrialResult
-from stability_sweep.search_space import Point
-from stability_sweep.training import Progress
+from stability_sweep.engine import Progress
+from stability_sweep.results.outcome import TrialResult
+from stability_sweep.space.dimensions import Point
 
 
 class SweepObserver(Protocol):

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from stability_sweep.analysis.frame import study_frame
 from stability_sweep.analysis.precision import Precision, line_precision
+from stability_sweep.sources.frame import study_frame
 from stability_sweep.storage import Repository, StoredStudy
 
 GROWTH = 1.05
@@ -12,7 +12,7 @@ GROWTH = 1.05
 
 def present_precision(repository: Repository, study: StoredStudy) -> Precision | None:
     """How well the study knows its 50% line now; None with too few trials to say."""
-    return line_precision(study_frame(repository, study), study.effective_definition)
+    return line_precision(study_frame(repository, study), study.definition.space)
 
 
 class PrecisionRule:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from stability_sweep.data import available_dataset
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import StudyError
-from stability_sweep.models import check_networks
 from stability_sweep.storage import Repository, StoredStudy
 
 logger = logging.getLogger(__name__)
@@ -27,14 +25,14 @@ def prepare_study(
         repository: where the study lives.
         definition: what the study is.
         trials: the study's whole budget from now on; if absent, the definition's, or a larger one set earlier.
-        data_dir: folder with MNIST, for a new study.
+        data_dir: folder with the data, for a new study.
 
     Raises:
-        DefinitionError: if a network of the definition cannot be had here.
+        DefinitionError: if this machine cannot run it.
         StudyError: if the study exists with another definition and has trials; the message shows every difference.
         DataError: if a new study's data set is not to be had.
     """
-    check_networks(definition.network_settings())
+    definition.check_here()
     study = repository.find_study(definition.name)
     if study is None:
         _check_grid_budget(definition, trials)
@@ -60,7 +58,7 @@ def prepare_study(
 
 def _dataset(definition: StudyDefinition, data_dir: Path | None) -> str:
     """The data set that a new study will use; what cannot be used is refused before anything is stored."""
-    dataset = available_dataset(definition.data, data_dir)
+    dataset = definition.trains.dataset_here(definition.settings, data_dir)
     definition.on(dataset)
     return dataset
 
@@ -87,5 +85,5 @@ def _replaced(
 
 def _check_grid_budget(definition: StudyDefinition, budget: int | None) -> None:
     size = definition.grid_trials
-    if budget is not None and definition.sampler.name == "grid" and budget > size:
+    if budget is not None and definition.sampler.kind.is_grid and budget > size:
         raise StudyError(f"study {definition.name!r} is a grid of {size} trials; a budget of {budget} is too large")

@@ -15,7 +15,7 @@ import platformdirs
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from stability_sweep.environment import SPOOL_VARIABLE
-from stability_sweep.outcome import TrialResult
+from stability_sweep.results.outcome import TrialResult
 from stability_sweep.storage import Database, Provenance
 from stability_sweep.storage.records import StoredStudy, TrialIdentity
 from stability_sweep.storage.urls import sqlite_path
@@ -109,7 +109,7 @@ def _write(path: Path, entry: SpooledResult) -> None:
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     path.parent.chmod(0o700)
     with open(os.open(unfinished, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(entry.model_dump_json())
+        file.write(entry.model_dump_json(by_alias=True))
         file.flush()
         os.fsync(file.fileno())
     unfinished.replace(path)

@@ -10,13 +10,13 @@ from collections.abc import Callable
 import optuna
 import torch
 
-from stability_sweep.autopsy import Autopsy
-from stability_sweep.data.images import Images
+from stability_sweep.engine import Progress, StopTrainingError, TelemetryRecorder
+from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.errors import ForeignResultError, OutageError, StorageError, WorkerError
-from stability_sweep.models import check_networks
-from stability_sweep.outcome import Outcome, TrialResult
+from stability_sweep.results.autopsy import Autopsy
+from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.sampling import build_sampler
-from stability_sweep.search_space import Point
+from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.outages import storage_errors
@@ -29,7 +29,7 @@ from stability_sweep.sweep.patience import Patience
 from stability_sweep.sweep.provenance import provenance_here
 from stability_sweep.sweep.spool import Spool, SpooledResult
 from stability_sweep.sweep.stopping import StopRequest
-from stability_sweep.training import Progress, StopTrainingError, TelemetryRecorder, train, trial_seed
+from stability_sweep.targets.protocol import Prepared
 
 logger = logging.getLogger(__name__)
 
@@ -51,7 +51,7 @@ class Worker:
     Args:
         repository: where the study lives.
         study: the study.
-        images: what its trials train on, on the device that they use.
+        prepared: its target, ready to run on the device that the trials use.
         stop: when a stop is requested, the running trial goes back to the queue.
         observer: told about this worker's trials.
         shares_cores: before every trial, take this worker's share of the cores that it is allowed: as many threads as
@@ -62,7 +62,7 @@ class Worker:
         self,
         repository: Repository,
         study: StoredStudy,
-        images: Images,
+        prepared: Prepared,
         stop: StopRequest,
         observer: SweepObserver | None = None,
         *,
@@ -72,13 +72,13 @@ class Worker:
         self._repository = repository
         self._stored = study
         self._definition = study.effective_definition
-        # A user's networks must be importable here: told before the first trial, not by its failure.
-        check_networks(self._definition.network_settings())
-        self._images = images
+        # A user's code must be importable here: told before the first trial, not by its failure.
+        self._definition.check_here()
+        self._prepared = prepared
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()
         self._finished = 0
-        self._provenance = provenance_here(images.training.device)
+        self._provenance = provenance_here(prepared.device)
         self._study = self._fresh_view()
         self._fleet = Fleet(repository.database, study)
         self._spool = Spool(repository.database)
@@ -193,7 +193,7 @@ class Worker:
         threads = max(1, allowed_cores() // max(1, neighbours))
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
-            self._provenance = provenance_here(self._images.training.device)
+            self._provenance = provenance_here(self._prepared.device)
 
     def _run_trial(self, claimed: ClaimedTrial, claims: Claims) -> TrialResult:
         trial, point, identity = claimed
@@ -295,14 +295,14 @@ class Worker:
         config = self._definition.at(point)
         watcher = _StepWatcher(trial, point, self._stop, self._observer, self._report_progress)
         try:
-            run = train(config, self._images, seed=seed, on_step=watcher, recorder=recorder)
+            run = self._prepared.run(config, seed=seed, on_step=watcher, recorder=recorder)
             return run.result, run.autopsy
         except (StopTrainingError, VanishedTrialError):
             raise
         except Exception as error:  # whatever a trial raises is that trial's failure, not the study's
             logger.warning("trial %d failed", trial.number, exc_info=error)
             reason = f"{type(error).__name__}: {' '.join(str(error).split())}"
-            horizon = config.training.horizon_steps or 1  # in epochs it depends on what may have failed
+            horizon = self._definition.fixed_horizon or 1  # another one depends on what may have failed
             return TrialResult(seed=seed, outcome=Outcome.FAILED, horizon=horizon, failure=reason), None
 
 

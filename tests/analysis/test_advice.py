@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from stability_sweep.analysis.advice import judge_claims
-from stability_sweep.claim import Claim
+from stability_sweep.definition.claims import Claim
 
 
 def study(counts: dict[str, int], rate: float = 1e-6, loss: float = 90.0) -> list[dict[str, Any]]:

@@ -13,7 +13,8 @@ from stability_sweep.analysis.baseline import baseline, baseline_in_words, basel
 from stability_sweep.analysis.maps import pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.definition import CORE_DIMENSIONS, StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.space.roles import ROLES
 from tests.conftest import make_definition
 
 SPACE: dict[str, Any] = {
@@ -35,7 +36,7 @@ def study(**space: Any) -> StudyDefinition:
 
 def test_the_baseline_is_the_definitions_own_setting_and_not_the_middle_of_the_search() -> None:
     """A run with warm-up, cosine, accumulation and tanh, which nobody had asked about, was the middle."""
-    point = baseline_point(study())
+    point = baseline_point(study().space)
     assert point["training.warmup_steps"] == 0
     assert point["training.schedule"] == "constant"
     assert point["training.accumulation_steps"] == 1
@@ -47,16 +48,16 @@ def test_a_setting_that_the_definition_writes_is_its_own() -> None:
         search_space={"batch_size": 16, "training.warmup_steps": {"low": 0, "high": 100}},
         training={"horizon_steps": 5, "warmup_steps": 30},
     )
-    assert baseline_point(own)["training.warmup_steps"] == 30
+    assert baseline_point(own.space)["training.warmup_steps"] == 30
 
 
 def test_dimensions_without_an_own_setting_stand_at_a_usual_one() -> None:
-    point = baseline_point(study())
+    point = baseline_point(study().space)
     assert point["learning_rate"] == pytest.approx(1e-4)
     assert point["batch_size"] == 96  # nearest to 64 in proportion
     assert point["clip_norm"] == math.inf
-    assert baseline_point(study(clip_norm={"low": 0.1, "high": 10.0, "log": True}))["clip_norm"] == 10.0
-    assert baseline_point(study(clip_norm=[0.5, "off", 3.0]))["clip_norm"] == math.inf
+    assert baseline_point(study(clip_norm={"low": 0.1, "high": 10.0, "log": True}).space)["clip_norm"] == 10.0
+    assert baseline_point(study(clip_norm=[0.5, "off", 3.0]).space)["clip_norm"] == math.inf
 
 
 @pytest.mark.parametrize(
@@ -72,22 +73,22 @@ def test_dimensions_without_an_own_setting_stand_at_a_usual_one() -> None:
 def test_where_the_own_setting_was_not_searched_the_nearest_stands_for_it_and_that_is_said(
     name: str, searched: Any, value: Any
 ) -> None:
-    standing = baseline(study(**{name: searched}))[name]
+    standing = baseline(study(**{name: searched}).space)[name]
     assert standing.value == value
     assert standing.why.startswith("nearest to the definition's own, ")
 
 
 def test_the_words_name_every_searched_dimension_that_is_not_shown_and_why_it_stands_there() -> None:
     definition = study(**{"model.activation": ["tanh", "gelu"], "training.momentum": 0.0})
-    assert baseline_in_words(definition, CORE_DIMENSIONS) == (
+    assert baseline_in_words(definition.space, ROLES) == (
         "Baseline: training.warmup steps 0, training.schedule constant, training.accumulation steps 1 "
         "(the definition's own); model.activation tanh (nearest to the definition's own, relu)."
     )
     assert (
         "learning rate 0.0001 (the middle of its axis); batch size 96 (nearest to 64); clip norm off (the loosest)"
-        in (baseline_in_words(definition))
+        in (baseline_in_words(definition.space))
     )
-    assert baseline_in_words(make_definition(), CORE_DIMENSIONS) == ""
+    assert baseline_in_words(make_definition().space, ROLES) == ""
 
 
 def test_the_speed_limit_and_the_maps_are_those_of_the_baseline() -> None:
@@ -115,12 +116,12 @@ def test_the_speed_limit_and_the_maps_are_those_of_the_baseline() -> None:
     )
     line = np.where(frame["training.warmup_steps"] == 100, 1e-3, 1e-4)
     frame["outcome"] = np.where(frame["learning_rate"] > line, "diverged", "stable")
-    surface = fit_surface(frame, definition)
+    surface = fit_surface(frame, definition.space)
     assert surface is not None
-    limits = speed_limits(surface, definition, tolerance=0.5)
+    limits = speed_limits(surface, definition.space, tolerance=0.5)
     assert np.allclose(np.log10(limits["limit"]), -4, atol=0.25)
     # Of the three dimensions beside the map's own two, the first is sliced and the others stand still.
-    pair = pair_maps(surface, definition, ["model.n_lf", "model.latent_dim", "learning_rate"])[0]
+    pair = pair_maps(surface, definition.space, ["model.n_lf", "model.latent_dim", "learning_rate"])[0]
     assert (pair.x.name, pair.y.name) == ("learning_rate", "batch_size")
     assert pair.third is not None
     assert pair.third.name == "model.n_lf"

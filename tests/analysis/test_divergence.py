@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stability_sweep.analysis import Proportion, divergence_by_band, divergence_cells, study_axes, study_frame
-from stability_sweep.analysis.frame import RESULT_COLUMNS, frame_of
-from stability_sweep.outcome import Outcome
+from stability_sweep.analysis import Proportion, divergence_by_band, divergence_cells
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.sources.frame import RESULT_COLUMNS, frame_of, study_frame
 from stability_sweep.storage import Repository
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 
 DEFINITION = make_definition()
-AXES = study_axes(DEFINITION)
+AXES = DEFINITION.space.axes
 COLUMNS = ["number", "learning_rate", "batch_size", "clip_norm", *RESULT_COLUMNS]
 
 

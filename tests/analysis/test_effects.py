@@ -88,7 +88,7 @@ def row(table: pd.DataFrame, effect: str) -> dict[Any, Any]:
 
 def test_the_intervals_hold_the_true_hazard_ratios() -> None:
     # Measured over 300 seeds: 93 to 96% per effect. Nominal intervals fail this once in a thousand sets of seeds.
-    tables = [hazard_effects(known_world(200, seed), DEFINITION).table for seed in range(30)]
+    tables = [hazard_effects(known_world(200, seed), DEFINITION.space).table for seed in range(30)]
     shares = []
     for effect, truth in TRUTH.items():
         rows = [row(table, effect) for table in tables]
@@ -108,7 +108,7 @@ def test_hazard_ratios_are_those_of_the_library() -> None:
     raw = np.column_stack([raw, raw[:, 0] * raw[:, 1]])
     status = (frame["outcome"] == "diverged").to_numpy(dtype=np.float64)
     fit = PHReg(frame["steps"].to_numpy(dtype=np.float64), raw, status=status, ties="efron").fit()
-    found = hazard_effects(frame, DEFINITION)
+    found = hazard_effects(frame, DEFINITION.space)
     assert found.table["effect"].tolist() == list(TRUTH)
     assert np.log(found.table["hazard_ratio"]).tolist() == pytest.approx(fit.params.tolist(), abs=1e-4)
     limits = np.log(found.table[["low", "high"]].to_numpy())
@@ -120,14 +120,18 @@ def test_hazard_ratios_are_those_of_the_library() -> None:
 def test_the_order_of_the_trials_does_not_matter() -> None:
     frame = known_world(120, 2)
     shuffled = frame.sample(len(frame), random_state=0)
-    pd.testing.assert_frame_equal(hazard_effects(frame, DEFINITION).table, hazard_effects(shuffled, DEFINITION).table)
+    pd.testing.assert_frame_equal(
+        hazard_effects(frame, DEFINITION.space).table, hazard_effects(shuffled, DEFINITION.space).table
+    )
 
 
 def test_failed_trials_are_not_counted() -> None:
     frame = known_world(120, 3)
     failed = frame.assign(outcome="failed", divergence_step=None, steps=0, number=frame["number"] + 1000)
     both = pd.concat([frame, failed.astype(frame.dtypes.to_dict())], ignore_index=True)
-    pd.testing.assert_frame_equal(hazard_effects(both, DEFINITION).table, hazard_effects(frame, DEFINITION).table)
+    pd.testing.assert_frame_equal(
+        hazard_effects(both, DEFINITION.space).table, hazard_effects(frame, DEFINITION.space).table
+    )
 
 
 def test_choices_and_linear_ranges_are_named_by_what_is_compared() -> None:
@@ -148,7 +152,7 @@ def test_choices_and_linear_ranges_are_named_by_what_is_compared() -> None:
     frame["model.reconstruction_loss"] = generator.choice(["mse", "bce"], 400)
     ratios = 1.0 * (frame["model.reconstruction_loss"] == "bce") - 0.8 * (frame["model.temperature"] - 0.5) / 1.5
     trials = ended(frame, exponential(frame, ratios.to_numpy(), 0))
-    found = hazard_effects(trials, make_definition(search_space=space)).table
+    found = hazard_effects(trials, make_definition(search_space=space).space).table
     assert found["effect"].tolist() == [
         "learning rate, per decade",
         "batch size, from 16 to 48",
@@ -169,7 +173,7 @@ def test_choices_and_linear_ranges_are_named_by_what_is_compared() -> None:
 def test_a_level_that_was_never_tried_is_no_reference() -> None:
     space = {**SPACE, "model.reconstruction_loss": ["mse", "bce"]}
     frame = known_world(200, 4).assign(**{"model.reconstruction_loss": "bce"})
-    found = hazard_effects(frame, make_definition(search_space=space))
+    found = hazard_effects(frame, make_definition(search_space=space).space)
     assert set(found.table["dimension"]) == {*SPACE, "learning_rate x batch_size"}
     assert "model.reconstruction loss mse instead of bce" in found.note
 
@@ -178,7 +182,7 @@ def test_a_level_without_divergence_has_no_hazard_ratio_and_the_note_says_so() -
     frame = points(300, 5)
     off = np.isinf(frame["clip_norm"].to_numpy())
     times = np.where(off, math.inf, np.random.default_rng(0).integers(1, 900, 300))
-    found = hazard_effects(ended(frame, times), DEFINITION)
+    found = hazard_effects(ended(frame, times), DEFINITION.space)
     assert "clip norm off" not in found.table["effect"].tolist()
     assert f"no finite estimate of: clip norm off (none of its {off.sum()} trials diverged)" in found.note
     others = found.table[found.table["effect"] != "clip norm, per decade"]
@@ -189,7 +193,7 @@ def test_a_level_without_divergence_has_no_hazard_ratio_and_the_note_says_so() -
 def test_a_dimension_that_decides_the_order_of_divergence_has_no_finite_hazard_ratio() -> None:
     frame = points(200, 6)
     order = np.argsort(np.argsort(-frame["learning_rate"].to_numpy())) + 1
-    found = hazard_effects(ended(frame, order, horizon=150), DEFINITION)
+    found = hazard_effects(ended(frame, order, horizon=150), DEFINITION.space)
     assert "learning rate, per decade" not in found.table["effect"].tolist()
     assert "no finite estimate of: learning rate, per decade" in found.note
     assert (
@@ -200,7 +204,7 @@ def test_a_dimension_that_decides_the_order_of_divergence_has_no_finite_hazard_r
 def test_many_trials_in_strict_order_end_in_a_note_and_not_in_an_overflow() -> None:
     frame = points(3000, 7)
     order = np.argsort(np.argsort(-frame["learning_rate"].to_numpy())) // 5 + 1
-    found = hazard_effects(ended(frame, order), DEFINITION)
+    found = hazard_effects(ended(frame, order), DEFINITION.space)
     assert "no finite estimate of: learning rate, per decade" in found.note
     assert np.isfinite(found.table[["hazard_ratio", "low", "high"]].to_numpy(dtype=np.float64)).all()
 
@@ -217,7 +221,7 @@ def test_many_trials_in_strict_order_end_in_a_note_and_not_in_an_overflow() -> N
     ],
 )
 def test_what_cannot_be_estimated_gives_an_empty_table_and_a_note(times: list[float], note: str) -> None:
-    found = hazard_effects(ended(points(len(times), 8), times), DEFINITION)
+    found = hazard_effects(ended(points(len(times), 8), times), DEFINITION.space)
     assert found.table.empty
     assert found.table.columns[0] == "effect"
     assert note in found.note
@@ -225,7 +229,7 @@ def test_what_cannot_be_estimated_gives_an_empty_table_and_a_note(times: list[fl
 
 def test_few_divergences_are_spent_on_the_first_dimensions() -> None:
     times = [*range(1, 12), *[math.inf] * 60]  # 11 events: two effects
-    found = hazard_effects(ended(points(71, 9), times), DEFINITION)
+    found = hazard_effects(ended(points(71, 9), times), DEFINITION.space)
     assert found.table["dimension"].tolist() == ["learning_rate", "batch_size"]
     assert "for: clip norm, per decade; clip norm off." in found.note
     assert "for the interaction learning rate x batch size." in found.note
@@ -234,14 +238,14 @@ def test_few_divergences_are_spent_on_the_first_dimensions() -> None:
 def test_dimensions_that_vary_together_are_not_told_apart() -> None:
     frame = known_world(200, 10)
     frame = frame.assign(batch_size=64, learning_rate=1e-4 * np.minimum(frame["clip_norm"], 1000.0))
-    found = hazard_effects(frame, DEFINITION)
+    found = hazard_effects(frame, DEFINITION.space)
     assert found.table["effect"].tolist() == ["learning rate, per decade", "clip norm off"]
     assert "not to be told from the other effects: batch size, per doubling; clip norm, per decade." in found.note
 
 
 def test_many_divergences_in_one_step_are_pointed_out() -> None:
     frame = points(100, 11)
-    found = hazard_effects(ended(frame, np.where(frame["learning_rate"] > 1e-3, 3, math.inf)), DEFINITION)
+    found = hazard_effects(ended(frame, np.where(frame["learning_rate"] > 1e-3, 3, math.inf)), DEFINITION.space)
     diverged = (frame["learning_rate"] > 1e-3).sum()
     assert f"{diverged} of 100 trials diverged in step 3; such ties pull hazard ratios towards 1." in found.note
     assert row(found.table, "learning rate, per decade")["low"] > 1
@@ -250,7 +254,7 @@ def test_many_divergences_in_one_step_are_pointed_out() -> None:
 def test_a_large_study_is_judged_by_a_sample_that_the_seed_decides(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(effects, "MOST_COX_TRIALS", 150)
     frame = known_world(400, 12)
-    first, again, other = (hazard_effects(frame, DEFINITION, seed=seed) for seed in (0, 0, 1))
+    first, again, other = (hazard_effects(frame, DEFINITION.space, seed=seed) for seed in (0, 0, 1))
     assert first.note == f"From a random sample of 150 of 400 trials. {AT_THE_MIDDLES}"
     assert first.table["trials"].iloc[0] == 150
     pd.testing.assert_frame_equal(first.table, again.table)

@@ -4,10 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis import divergence_origins, study_frame, warning_signs
-from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
+from stability_sweep.analysis import divergence_origins, warning_signs
+from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.sources.frame import study_frame
 from stability_sweep.storage import Repository
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.targets.rhvae import causes
+from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import StudyBuilder, make_result
 
 
@@ -15,7 +18,7 @@ def telemetry_of(steps: int, **signals: np.ndarray) -> Telemetry:
     values = np.ones((steps, len(SIGNALS)))
     for name, column in signals.items():
         values[:, list(SIGNALS).index(name)] = column
-    return Telemetry(np.arange(1, steps + 1), values)
+    return Telemetry(np.arange(1, steps + 1), values, tuple(SIGNALS))
 
 
 def stable(count: int, seed: int = 0, steps: int = 100) -> list[tuple[TrialResult, Telemetry]]:
@@ -24,7 +27,7 @@ def stable(count: int, seed: int = 0, steps: int = 100) -> list[tuple[TrialResul
 
 
 def diverged(step: int, loss: np.ndarray) -> tuple[TrialResult, Telemetry]:
-    result = make_result(Outcome.DIVERGED, steps=step, divergence=Divergence(step=step, signal=Signal.NAN_LOSS))
+    result = make_result(Outcome.DIVERGED, steps=step, divergence=Divergence(step=step, symptom=Symptom.NAN_LOSS))
     return result, telemetry_of(step, loss=loss)
 
 
@@ -39,7 +42,7 @@ def test_the_lead_is_counted_from_the_first_step_outside_the_usual_range_to_the_
     loss[49] = np.nan
     quiet = np.full(30, 10.5)
     quiet[29] = np.nan  # the diverging step itself is no warning
-    table = warning_signs([*stable(20), diverged(50, loss), diverged(30, quiet)])
+    table = warning_signs([*stable(20), diverged(50, loss), diverged(30, quiet)], SIGNALS)
     found = row(table, "loss")
     assert (found["warned"], found["diverged"]) == (1, 2)
     assert found["lead_steps"] == found["shortest_lead_steps"] == found["longest_lead_steps"] == 7
@@ -52,13 +55,13 @@ def test_the_lead_is_counted_from_the_first_step_outside_the_usual_range_to_the_
 def test_a_nan_before_the_end_is_a_warning() -> None:
     loss = np.full(20, 10.5)
     loss[9:] = np.nan
-    assert row(warning_signs([*stable(10), diverged(20, loss)]), "loss")["lead_steps"] == 10
+    assert row(warning_signs([*stable(10), diverged(20, loss)], SIGNALS), "loss")["lead_steps"] == 10
 
 
 def test_false_alarms_come_from_stable_trials_that_the_others_do_not_excuse() -> None:
     odd = np.full(100, 10.5)
     odd[50] = 1e9
-    table = warning_signs([*stable(30), (make_result(), telemetry_of(100, loss=odd))])
+    table = warning_signs([*stable(30), (make_result(), telemetry_of(100, loss=odd))], SIGNALS)
     found = row(table, "loss")
     assert found["stable"] == 31
     assert 1 <= found["false_alarms"] <= 6  # the odd one, and about a tenth by the definition of the range
@@ -66,21 +69,21 @@ def test_false_alarms_come_from_stable_trials_that_the_others_do_not_excuse() ->
 
 
 def test_the_usual_range_holds_nine_tenths_of_stable_trials() -> None:
-    shares = [row(warning_signs(stable(60, seed)), "loss")["false_alarms"] / 60 for seed in range(20)]
+    shares = [row(warning_signs(stable(60, seed), SIGNALS), "loss")["false_alarms"] / 60 for seed in range(20)]
     assert np.mean(shares) == pytest.approx(0.1, abs=0.03)
 
 
 def test_too_few_stable_trials_give_an_empty_table_and_no_guess() -> None:
-    assert warning_signs(stable(4)).empty
+    assert warning_signs(stable(4), SIGNALS).empty
 
 
 def test_origins_are_counted_most_frequent_first(repository: Repository, finished_study: StudyBuilder) -> None:
     kinds = iter(
         [
-            (5, "momentum[1]", Cause.EXPLODING_MOMENTUM),
-            (7, "momentum[1]", Cause.EXPLODING_MOMENTUM),
-            (2, "metric.factor", Cause.EXP_OVERFLOW),
-            (3, None, Cause.NOT_REPRODUCED),
+            (5, "momentum[1]", causes.EXPLODING_MOMENTUM),
+            (7, "momentum[1]", causes.EXPLODING_MOMENTUM),
+            (2, "metric.factor", causes.EXP_OVERFLOW),
+            (3, None, causes.NOT_REPRODUCED),
             (4, None, None),
         ]
     )
@@ -90,7 +93,7 @@ def test_origins_are_counted_most_frequent_first(repository: Repository, finishe
         if kind is None:
             return make_result()
         step, origin, cause = kind
-        divergence = Divergence(step=step, signal=Signal.NAN_LOSS, origin=origin, cause=cause)
+        divergence = Divergence(step=step, symptom=Symptom.NAN_LOSS, origin=origin, cause=cause)
         return make_result(Outcome.DIVERGED, steps=step, divergence=divergence)
 
     study = finished_study(judge, trials=6)

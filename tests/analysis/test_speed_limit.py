@@ -6,18 +6,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis.axes import format_value
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
+from stability_sweep.space.axes import format_value
 from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft, true_limit
 from tests.conftest import make_definition
 
 
 def limits_of(truth: Truth, trials: int = 200, seed: int = 0, tolerance: float = 0.05) -> pd.DataFrame:
-    surface = fit_surface(simulate(truth, trials, seed), definition())
+    surface = fit_surface(simulate(truth, trials, seed), definition().space)
     assert surface is not None
-    return speed_limits(surface, definition(), tolerance=tolerance)
+    return speed_limits(surface, definition().space, tolerance=tolerance)
 
 
 def test_the_limit_on_a_sharp_boundary_is_within_0_15_decades() -> None:
@@ -69,9 +69,9 @@ def test_where_everything_is_safe_the_limit_is_not_reached() -> None:
             "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"
         }
     )  # fmt: skip
-    surface = fit_surface(simulate(everywhere(0.0), 1024, 0).assign(batch_size=16, clip_norm=math.inf), study)
+    surface = fit_surface(simulate(everywhere(0.0), 1024, 0).assign(batch_size=16, clip_norm=math.inf), study.space)
     assert surface is not None
-    table = speed_limits(surface, study)
+    table = speed_limits(surface, study.space)
     assert set(table["status"]) == {"not reached"}
     assert table["limit"].isna().all()
     assert limit_in_words(dict(table.iloc[0])).startswith("not reached: every learning rate of the study is safe")
@@ -98,9 +98,9 @@ def few_trials() -> pd.DataFrame:
 
 def test_eight_trials_of_which_six_are_stable_do_not_say_that_none_is_safe() -> None:
     study = make_definition()
-    surface = fit_surface(few_trials(), study)
+    surface = fit_surface(few_trials(), study.space)
     assert surface is not None
-    table = speed_limits(surface, study)
+    table = speed_limits(surface, study.space)
     assert set(table["status"]) == {"unknown"}
     assert table["limit"].isna().all()
     assert set(table["trials"]) == {8}
@@ -150,25 +150,25 @@ def test_listed_learning_rates_give_a_listed_limit() -> None:
     rows = [(rate, batch) for rate in rates for batch in (16, 64) for _ in range(12)]
     frame = pd.DataFrame(rows, columns=["learning_rate", "batch_size"]).assign(clip_norm=math.inf)
     frame["outcome"] = np.where(frame["learning_rate"] > 5e-4, "diverged", "stable")
-    surface = fit_surface(frame, study)
+    surface = fit_surface(frame, study.space)
     assert surface is not None
-    assert set(speed_limits(surface, study, tolerance=0.2)["limit"]) == {1e-4}
+    assert set(speed_limits(surface, study.space, tolerance=0.2)["limit"]) == {1e-4}
 
 
 def test_without_a_searched_learning_rate_there_is_no_speed_limit() -> None:
     study = make_definition(search_space={"learning_rate": 1e-3, "batch_size": [16, 64]})
     frame = simulate(soft, 40, 0).assign(learning_rate=1e-3)
     frame["batch_size"] = np.where(frame["batch_size"] > 64, 64, 16)
-    surface = fit_surface(frame, study)
+    surface = fit_surface(frame, study.space)
     assert surface is not None
-    assert speed_limits(surface, study).empty
+    assert speed_limits(surface, study.space).empty
 
 
 def test_the_best_setting_is_safe_and_has_neighbours() -> None:
     frame = simulate(soft, 200, 0)
-    surface = fit_surface(frame, definition())
+    surface = fit_surface(frame, definition().space)
     assert surface is not None
-    best = best_stable_settings(frame, definition(), surface)
+    best = best_stable_settings(frame, definition().space, surface)
     assert (best["probability"] <= 0.05).all()
     assert (best["neighbours"] >= 3).all()
     assert best["validation_loss"].is_monotonic_increasing
@@ -180,8 +180,8 @@ def test_a_lucky_trial_among_diverged_ones_is_not_the_best_setting() -> None:
     lucky = int(np.argmax(frame["learning_rate"]))
     frame.loc[frame.index == lucky, "outcome"] = "stable"
     frame.loc[frame.index == lucky, "validation_loss"] = -1000.0
-    surface = fit_surface(frame, definition())
+    surface = fit_surface(frame, definition().space)
     assert surface is not None
-    best = best_stable_settings(frame, definition(), surface)
+    best = best_stable_settings(frame, definition().space, surface)
     assert lucky not in set(best["number"])
     assert (best["price"] > 900).all()  # what the lucky one would have given

@@ -7,9 +7,9 @@ import pandas as pd
 import pytest
 from scipy.special import expit
 
-from stability_sweep.analysis.encoding import Encoding
 from stability_sweep.analysis.surface import cross_validation, fit_surface
 from stability_sweep.gaussian_process.pooling import MOST_CELLS
+from stability_sweep.space.encoding import Encoding
 from tests.analysis.simulation import TRUTHS, curved, definition, simulate, soft
 from tests.conftest import make_definition
 
@@ -22,7 +22,7 @@ def test_the_surface_is_near_the_truth_and_its_band_covers_it(shape: str) -> Non
     places = simulate(TRUTHS[shape], 512, seed=9999)
     errors, covered = [], []
     for seed in SEEDS:
-        surface = fit_surface(simulate(TRUTHS[shape], 200, seed), definition())
+        surface = fit_surface(simulate(TRUTHS[shape], 200, seed), definition().space)
         assert surface is not None
         found = surface.predict(places)
         errors.append((found["probability"] - places["truth"]).abs().median())
@@ -33,7 +33,7 @@ def test_the_surface_is_near_the_truth_and_its_band_covers_it(shape: str) -> Non
 
 def test_ten_thousand_trials_are_pooled_and_come_nearer_to_the_truth() -> None:
     places = simulate(soft, 512, seed=9999)
-    surface = fit_surface(simulate(soft, 10_000, 0), definition())
+    surface = fit_surface(simulate(soft, 10_000, 0), definition().space)
     assert surface is not None
     assert surface.trials == 10_000
     assert len(surface.cells.trials) <= MOST_CELLS
@@ -43,8 +43,8 @@ def test_ten_thousand_trials_are_pooled_and_come_nearer_to_the_truth() -> None:
 
 def test_the_order_of_the_trials_is_irrelevant() -> None:
     frame, places = simulate(soft, 100, 0), simulate(soft, 64, 1)
-    one = fit_surface(frame, definition())
-    other = fit_surface(frame.sample(frac=1, random_state=5), definition())
+    one = fit_surface(frame, definition().space)
+    other = fit_surface(frame.sample(frac=1, random_state=5), definition().space)
     assert one is not None
     assert other is not None
     assert one.predict(places).to_numpy() == pytest.approx(other.predict(places).to_numpy(), abs=1e-3)
@@ -52,7 +52,7 @@ def test_the_order_of_the_trials_is_irrelevant() -> None:
 
 @pytest.mark.parametrize("outcome", ["stable", "diverged"])
 def test_one_outcome_only_gives_a_surface_on_that_side_with_a_band(outcome: str) -> None:
-    surface = fit_surface(simulate(soft, 30, 0).assign(outcome=outcome), definition())
+    surface = fit_surface(simulate(soft, 30, 0).assign(outcome=outcome), definition().space)
     assert surface is not None
     found = surface.predict(simulate(soft, 64, 1))
     of_outcome = found["probability"] if outcome == "diverged" else 1 - found["probability"]
@@ -63,7 +63,7 @@ def test_one_outcome_only_gives_a_surface_on_that_side_with_a_band(outcome: str)
 
 def test_far_from_all_trials_the_band_is_wide() -> None:
     frame, places = simulate(curved, 400, 0), simulate(curved, 256, 1)
-    surface = fit_surface(frame[frame["learning_rate"] < 1e-4], definition())
+    surface = fit_surface(frame[frame["learning_rate"] < 1e-4], definition().space)
     assert surface is not None
     found = surface.predict(places)
     width = found["high"] - found["low"]
@@ -72,17 +72,17 @@ def test_far_from_all_trials_the_band_is_wide() -> None:
 
 @pytest.mark.parametrize("trials", [0, 1, 4])
 def test_too_few_trials_give_no_surface(trials: int) -> None:
-    assert fit_surface(simulate(soft, 8, 0).head(trials), definition()) is None
+    assert fit_surface(simulate(soft, 8, 0).head(trials), definition().space) is None
 
 
 def test_nothing_searched_gives_no_surface() -> None:
     fixed = make_definition(search_space={"learning_rate": 1e-3, "batch_size": 16, "clip_norm": "off"})
-    assert fit_surface(simulate(soft, 50, 0), fixed) is None
+    assert fit_surface(simulate(soft, 50, 0), fixed.space) is None
 
 
 def test_cross_validation_beats_the_base_rate_where_there_is_something_to_know() -> None:
     frame = simulate(soft, 200, 0)
-    surface = fit_surface(frame, definition())
+    surface = fit_surface(frame, definition().space)
     assert surface is not None
     table = cross_validation(frame, surface)
     assert list(table["score"]) == ["log loss", "Brier score"]
@@ -94,7 +94,7 @@ def test_cross_validation_does_not_beat_the_base_rate_where_outcomes_are_noise()
     ratios = []
     for seed in range(5):
         frame = simulate(lambda unit: np.full(len(unit), 0.5), 100, seed)
-        surface = fit_surface(frame, definition())
+        surface = fit_surface(frame, definition().space)
         assert surface is not None
         row = cross_validation(frame, surface).iloc[0]
         ratios.append(row["model"] / row["base_rate"])
@@ -103,7 +103,7 @@ def test_cross_validation_does_not_beat_the_base_rate_where_outcomes_are_noise()
 
 def test_off_has_a_coordinate_of_its_own_beside_the_high_end() -> None:
     points = pd.DataFrame({"learning_rate": 1e-3, "batch_size": 16, "clip_norm": [0.1, 1000.0, np.inf]})
-    encoded = Encoding.of(definition()).encode(points)
+    encoded = Encoding.of(definition().space).encode(points)
     assert encoded[:, 2].tolist() == [0.0, 1.0, 1.0]
     assert encoded[:, 3].tolist() == [0.0, 0.0, 1.0]
 
@@ -115,7 +115,7 @@ def test_choices_without_numbers_have_a_coordinate_each_and_fixed_dimensions_non
     points = pd.DataFrame(
         {"learning_rate": 1e-3, "batch_size": [16, 64], "clip_norm": np.inf, "model.activation": ["tanh", "elu"]}
     )
-    encoding = Encoding.of(study)
+    encoding = Encoding.of(study.space)
     assert "learning_rate" not in encoding.names
     columns = dict(zip(encoding.names, range(9), strict=False))
     assert encoding.encode(points)[:, columns["batch_size"]].tolist() == [0.0, 1.0]
@@ -125,7 +125,7 @@ def test_choices_without_numbers_have_a_coordinate_each_and_fixed_dimensions_non
 def test_the_mean_probability_is_that_of_the_posterior() -> None:
     """Beside a plain Monte Carlo mean."""
     frame = simulate(soft, 60, 0)
-    surface = fit_surface(frame, definition())
+    surface = fit_surface(frame, definition().space)
     assert surface is not None
     points = simulate(soft, 16, 1)
     mean, variance = surface.process.latent(surface.encoding.encode(points))

@@ -11,8 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import binomtest, poisson
 
-from stability_sweep.analysis.axes import Axis, study_axes
-from stability_sweep.analysis.frame import RESULT_COLUMNS, frame_of
 from stability_sweep.analysis.survival import (
     MOST_GROUPS,
     MOST_ROWS,
@@ -23,6 +21,8 @@ from stability_sweep.analysis.survival import (
     poisson_interval,
     survival_curves,
 )
+from stability_sweep.sources.frame import RESULT_COLUMNS, frame_of
+from stability_sweep.space.axes import Axis
 from tests.conftest import make_definition
 
 SPACE: dict[str, Any] = {
@@ -32,7 +32,7 @@ SPACE: dict[str, Any] = {
     "model.reconstruction_loss": ["mse", "bce"],
     "model.temperature": {"low": 0.5, "high": 2.0},
 }
-AXES = study_axes(make_definition(search_space=SPACE))
+AXES = make_definition(search_space=SPACE).space.axes
 COLUMNS = ["number", *SPACE, *RESULT_COLUMNS]
 WHOLE = Axis("learning_rate", (-6.0, -1.0), ("all",), (), True, False)
 """An axis of one band, which holds every trial."""
@@ -174,7 +174,7 @@ def test_neighbouring_bands_are_merged_and_off_stays_alone() -> None:
 
 def test_off_among_choices_stays_alone_too() -> None:
     space = {"batch_size": 16, "clip_norm": [0.1, 1.0, "off", 10.0, 100.0, 1000.0]}
-    groups = BandGroups.of_axis(study_axes(make_definition(search_space=space))["clip_norm"])
+    groups = BandGroups.of_axis(make_definition(search_space=space).space.axes["clip_norm"])
     assert groups.labels == ("0.1 to 1", "10", "100", "1000", "off")
     assert groups.of_values([1.0, math.inf, 1000.0]).tolist() == [0, 4, 3]
 

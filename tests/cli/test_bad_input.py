@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from stability_sweep.data import mnist
+from stability_sweep.targets.images import mnist
 from tests.cli.conftest import Cli, error_line
 from tests.conftest import DEFINITION_TOML
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import optuna
 import pytest
 
-from stability_sweep.telemetry import FORMAT, SIGNALS
+from stability_sweep.results.telemetry import FORMAT
+from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.cli.conftest import Cli, clean_environment, error_line
 from tests.conftest import DEFINITION_TOML, plain_optuna_storage
 

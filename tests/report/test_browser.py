@@ -12,8 +12,10 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from stability_sweep.report import analyse_study, write_comparison, write_study_report
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Database, Repository
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition, make_result
 from tests.waiting import HANG_SECONDS
 
@@ -55,8 +57,8 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     repository = Repository(database)
     study = build_study(repository, diverges_above(1e-3), trials=30)
     trial_id = repository.trial_ids(study, [0])[0]
-    repository.save_telemetry(trial_id, Telemetry(np.arange(1, 41), np.full((40, len(SIGNALS)), 3.0)))
-    write_study_report(repository, study, folder / "report.html")
+    repository.save_telemetry(trial_id, Telemetry(np.arange(1, 41), np.full((40, len(SIGNALS)), 3.0), tuple(SIGNALS)))
+    write_study_report(StoredSource(repository, study), folder / "report.html")
     database.close()
     return folder / "report.html"
 
@@ -194,7 +196,7 @@ def test_a_comparison_draws_both_studies_on_the_same_axes(
     second = finished_study(
         diverges_above(1e-2), trials=25, definition=make_definition(name="other", search_space=space)
     )
-    analyses = [analyse_study(repository, study) for study in (first, second)]
+    analyses = [analyse_study(StoredSource(repository, study)) for study in (first, second)]
     write_comparison(tmp_path / "c.html", analyses[0], analyses[1], storage="here")
     page = opened(browser, tmp_path / "c.html", complaints)
     script = "[...document.querySelectorAll('#maps .plot')].slice(0, 2).map(p => JSON.stringify(p.layout.xaxis.range))"
@@ -214,7 +216,7 @@ def test_losses_that_are_not_finite_are_told_apart_and_sorted_last(
         budget={"trials": 6},
     )
     study = finished_study(lambda point: make_result(final_loss=next(losses)), trials=6, definition=definition)
-    write_study_report(repository, study, tmp_path / "r.html")
+    write_study_report(StoredSource(repository, study), tmp_path / "r.html")
     page = opened(browser, tmp_path / "r.html", complaints)
     heads = page.locator("#trial-table th").all_inner_texts()
 

@@ -14,15 +14,17 @@ import pytest
 from bs4 import BeautifulSoup
 from sqlalchemy import text, update
 
-from stability_sweep.analysis import study_frame
-from stability_sweep.data import FALLBACK_NOTICE
 from stability_sweep.errors import OutputError
-from stability_sweep.outcome import Outcome
 from stability_sweep.report import summary_sentences, write_study_report
 from stability_sweep.report.writing import write_output
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.sources import StoredSource, facts_of
+from stability_sweep.sources.frame import study_frame
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.schema import ResultRow
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.targets.images import FALLBACK_NOTICE
+from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 from tests.studies import LARGE_STUDY, build_large_study
 
@@ -30,7 +32,7 @@ Soup = BeautifulSoup
 
 
 def written(repository: Repository, study: StoredStudy, path: Path) -> Soup:
-    write_study_report(repository, study, path)
+    write_study_report(StoredSource(repository, study), path)
     return Soup(path.read_text(encoding="utf-8"), "html.parser")
 
 
@@ -104,7 +106,7 @@ def test_a_trials_telemetry_and_autopsy_are_on_the_page(
     ids = repository.trial_ids(study, [3])
     values = np.full((70, len(SIGNALS)), 2.0)
     values[-1] = math.nan
-    repository.save_telemetry(ids[3], Telemetry(np.arange(1, 71), values))
+    repository.save_telemetry(ids[3], Telemetry(np.arange(1, 71), values, tuple(SIGNALS)))
     detail = payload_of(written(repository, study, tmp_path / "r.html"))["details"]["3"]
     assert detail["steps"][0] == 1
     assert detail["steps"][-1] == 70
@@ -278,7 +280,7 @@ def test_the_summary_is_five_sentences_with_counts_and_intervals(
 ) -> None:
     study = finished_study(diverges_above(1e-3), trials=40)
     frame = study_frame(repository, study)
-    sentences = summary_sentences(study.definition, frame)
+    sentences = summary_sentences(facts_of(study.definition), frame)
     diverged = int((frame["outcome"] == "diverged").sum())
     assert len(sentences) == 5
     assert f"({diverged} of 40; 95% interval" in sentences[0]
@@ -295,7 +297,7 @@ def test_shares_of_trials_that_a_sampler_chose_by_results_are_not_sold_as_shares
     definition = make_definition(sampler={"name": sampler}, budget={"trials": 24}, claims=claims)
     study = finished_study(diverges_above(1e-3), trials=24, definition=definition)
     path = tmp_path / "report.html"
-    write_study_report(repository, study, path)
+    write_study_report(StoredSource(repository, study), path)
     told = path.read_text(encoding="utf-8").count("so a share of the trials is no share of the search")
     assert (told >= 2) is (sampler == "boundary")
     assert (told == 0) is (sampler == "qmc")

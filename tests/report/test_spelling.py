@@ -11,15 +11,16 @@ from typing import Any
 
 import pytest
 
-from stability_sweep.analysis import trial_records
-from stability_sweep.analysis.frame import columns
-from stability_sweep.outcome import LOSS_FIELDS, Divergence, Outcome, Signal
 from stability_sweep.report import analyse_study, write_study_report
 from stability_sweep.report.formats import report_json
 from stability_sweep.report.payload import cell_text
 from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text, json_number
-from stability_sweep.report.trial import describe_result, result_json, trial_json, trial_lines
+from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom
+from stability_sweep.sources import StoredSource
+from stability_sweep.sources.frame import columns, trial_records
 from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.targets.rhvae.target import TARGET
+from stability_sweep.terminal.trial import describe_result, result_json, trial_json, trial_lines
 from tests.conftest import StudyBuilder, make_definition, make_result
 from tests.report.test_page import Soup, payload_of
 
@@ -40,8 +41,8 @@ def same(a: float | None, b: float | None) -> bool:
 def study(repository: Repository, finished_study: StudyBuilder) -> StoredStudy:
     """One trial for every value of the final loss, then two that diverged by an infinite and by a NaN loss."""
     results = [make_result(final_loss=value, max_loss=value, validation_loss=value) for value in VALUES.values()]
-    for loss, signal in ((math.inf, Signal.INF_LOSS), (math.nan, Signal.NAN_LOSS)):
-        divergence = Divergence(step=3, signal=signal)
+    for loss, signal in ((math.inf, Symptom.INF_LOSS), (math.nan, Symptom.NAN_LOSS)):
+        divergence = Divergence(step=3, symptom=signal)
         results.append(make_result(Outcome.DIVERGED, divergence=divergence, final_loss=loss, max_loss=loss))
     queue = iter(results)
     space = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": ["off"]}
@@ -58,8 +59,8 @@ def check(found: list[Any]) -> None:
 
 def test_csv_and_json_give_every_value_back(repository: Repository, study: StoredStudy, tmp_path: Path) -> None:
     exported = csv_bytes(trial_records(repository, study), columns(study)).decode()
-    analysis = analyse_study(repository, study)
-    write_study_report(repository, study, tmp_path / "r.html")
+    analysis = analyse_study(StoredSource(repository, study))
+    write_study_report(StoredSource(repository, study), tmp_path / "r.html")
     payload = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))
     texts = (exported, csv_of_table(analysis.tables()["trials"]), payload["csv"]["trials"])
     for text in texts:
@@ -71,7 +72,7 @@ def test_csv_and_json_give_every_value_back(repository: Repository, study: Store
     trials = json.loads(json.dumps(report_json(analysis), allow_nan=False))["tables"]["trials"]
     check([row["final_loss"] for row in trials])
     assert {row["clip_norm"] for row in trials} == {"inf"}
-    shown = [trial_json(repository.trial(study, number), None, None) for number in range(len(FINAL))]
+    shown = [trial_json(repository.trial(study, number), None, None, TARGET) for number in range(len(FINAL))]
     check([json.loads(json.dumps(trial, allow_nan=False))["result"]["final_loss"] for trial in shown])
     assert {trial["point"]["clip_norm"] for trial in shown} == {"inf"}
 
@@ -79,7 +80,7 @@ def test_csv_and_json_give_every_value_back(repository: Repository, study: Store
 def test_the_page_says_off_of_a_dimension_and_inf_of_a_loss(
     repository: Repository, study: StoredStudy, tmp_path: Path
 ) -> None:
-    write_study_report(repository, study, tmp_path / "r.html")
+    write_study_report(StoredSource(repository, study), tmp_path / "r.html")
     payload = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))
     assert payload["columns"].count("final_loss") == 1
     assert "never_measured" not in payload["columns"]
@@ -91,9 +92,9 @@ def test_the_page_says_off_of_a_dimension_and_inf_of_a_loss(
 
 
 def test_the_terminal_says_it_in_the_same_words(repository: Repository, study: StoredStudy) -> None:
-    found = [next(trial_lines(repository.trial(study, number), None, None)) for number in range(len(VALUES))]
+    found = [next(trial_lines(repository.trial(study, number), None, None, TARGET)) for number in range(len(VALUES))]
     assert [line.rsplit(" ", 1)[1] for line in found] == ["30.5", "nan", "inf", "-inf", "-"]
-    lines = list(trial_lines(repository.trial(study, 2), None, None))
+    lines = list(trial_lines(repository.trial(study, 2), None, None, TARGET))
     assert "clip_norm off" in lines[1]
     assert "final inf" in lines[3]
     assert describe_result(make_result(final_loss=math.inf)) == "stable, final loss inf"

@@ -8,15 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis import study_axes
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.claim import Claim
+from stability_sweep.definition.claims import Claim
 from stability_sweep.report import map_words, words
 from stability_sweep.report.maps import slice_labels, stability_map, trials_on_slices
 from stability_sweep.report.panels import beyond_scale, final_losses
 from stability_sweep.report.summary import summary_sentences
+from stability_sweep.sources import facts_of
 from tests.analysis.simulation import definition, simulate, soft
 from tests.conftest import make_definition
 
@@ -76,11 +76,11 @@ def test_the_stretches_of_the_learning_rate_never_contradict_each_other(
     finite: list[float], diverged: list[float], sentence: str
 ) -> None:
     """ "Below 0.0351 none of 6 diverged; above 0.0101 all 2 did" speaks twice of what lies between."""
-    assert summary_sentences(make_definition(), trials_at(finite, diverged))[1] == sentence
+    assert summary_sentences(facts_of(make_definition()), trials_at(finite, diverged))[1] == sentence
 
 
 def test_one_divergence_has_no_median() -> None:
-    told = summary_sentences(make_definition(), trials_at([1e-4], [1e-2]))[3]
+    told = summary_sentences(facts_of(make_definition()), trials_at([1e-4], [1e-2]))[3]
     assert told == "The one divergence came at step 3."
 
 
@@ -99,9 +99,9 @@ def markers(figure: Any) -> list[int]:
 def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
     trials = simulate(soft, 48, 0)
     trials["divergence_step"] = pd.array([pd.NA] * 48, dtype="Int64")
-    surface = fit_surface(trials, definition())
+    surface = fit_surface(trials, definition().space)
     assert surface is not None
-    pair = pair_maps(surface, definition())[0]
+    pair = pair_maps(surface, definition().space)[0]
     counts = trials_on_slices(trials, pair)
     assert markers(stability_map(trials, pair.x, pair.y, pair)) == counts
     assert sum(counts) == 48
@@ -121,7 +121,7 @@ def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float
     trials = trials_at([1e-4, 1e-3], [1e-2, 2e-2]).assign(final_loss=losses)
     drawn, beyond = beyond_scale(trials)
     told = words.losses_finding(trials, drawn=drawn, beyond=beyond)
-    has_line = bool(final_losses(trials, study_axes(make_definition())["learning_rate"]).layout.shapes)
+    has_line = bool(final_losses(trials, make_definition().space.axes["learning_rate"]).layout.shapes)
     assert has_line is ("on the dotted line" in told)
     assert has_line is (beyond > 0)
     assert "All 4 trials are drawn" in told
@@ -139,20 +139,20 @@ def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
 def test_a_line_that_runs_straight_across_a_map_is_found_along_the_other_axis() -> None:
     """The picture showed a line, and the words said that none is crossed."""
     trials = simulate(lambda unit: (unit[:, 2] < 0.5).astype(float), 200, 0)
-    surface = fit_surface(trials, definition())
+    surface = fit_surface(trials, definition().space)
     assert surface is not None
-    axes = study_axes(definition())
-    pair = pair_map(surface, definition(), axes["batch_size"], axes["clip_norm"])
-    told = map_words.map_finding(pair, pair.x, pair.y, definition())
+    axes = definition().space.axes
+    pair = pair_map(surface, definition().space, axes["batch_size"], axes["clip_norm"])
+    told = map_words.map_finding(pair, pair.x, pair.y, definition().space)
     assert told.startswith("On the slice shown first P(diverge) passes 50% at clip norm ")
     assert " for batch size 16 and at " in told
 
 
 @pytest.mark.parametrize(("trials", "has_doubt"), [(8, True), (400, False)])
 def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has_doubt: bool) -> None:
-    surface = fit_surface(simulate(lambda unit: np.zeros(len(unit)), trials, 0), definition())
+    surface = fit_surface(simulate(lambda unit: np.zeros(len(unit)), trials, 0), definition().space)
     assert surface is not None
-    pair = pair_maps(surface, definition())[0]
-    told = map_words.map_finding(pair, pair.x, pair.y, definition())
+    pair = pair_maps(surface, definition().space)[0]
+    told = map_words.map_finding(pair, pair.x, pair.y, definition().space)
     assert "training stays finite more often than not everywhere" in told
     assert ("the 90% band holds the other side, too" in told) is has_doubt

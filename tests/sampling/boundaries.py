@@ -22,9 +22,8 @@ from optuna.trial import TrialState
 from scipy.special import expit
 from scipy.stats import qmc
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
-from stability_sweep.sampling.points import distributions
 from tests.conftest import make_definition
 
 Array = npt.NDArray[np.float64]
@@ -65,7 +64,7 @@ class Boundary:
     @property
     def space(self) -> dict[str, BaseDistribution]:
         """The distributions of the dimensions that have more than one value."""
-        return {name: axis for name, axis in distributions(self.definition).items() if not axis.single()}
+        return {name: axis for name, axis in self.definition.space.distributions.items() if not axis.single()}
 
 
 def probability_at(name: str, points: pd.DataFrame) -> Array:

@@ -193,7 +193,7 @@ def test_the_map_of_64_trials_is_better_than_that_of_as_many_sobol_points(name: 
     wrong: dict[str, list[float]] = {"ours": [], "sobol": []}
     for seed in range(4):
         for who, sampler in (("ours", BoundarySampler(seed=seed)), ("sobol", QMCSampler(seed=seed, scramble=True))):
-            surface = fit_surface(run_study(boundary, sampler, 64, seed=seed), boundary.definition)
+            surface = fit_surface(run_study(boundary, sampler, 64, seed=seed), boundary.definition.space)
             assert surface is not None
             found = surface.predict(boundary.places)["median"] > 0.5
             wrong[who].append(float((found != (boundary.places["truth"] > 0.5)).mean()))

@@ -11,8 +11,8 @@ import pytest
 from optuna.distributions import FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.evidence import EvidenceReader, has_diverged
+from stability_sweep.space.coordinates import Coordinates
 
 RATE = FloatDistribution(1e-6, 1e-1, log=True)
 

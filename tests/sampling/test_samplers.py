@@ -8,11 +8,10 @@ import numpy as np
 import optuna
 import pytest
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.sampling import BoundarySampler, build_sampler, planned_params, planned_trial, suggest_point
-from stability_sweep.sampling.coordinates import Coordinates
-from stability_sweep.sampling.points import distributions, point_of
-from stability_sweep.search_space import Point
+from stability_sweep.space.coordinates import Coordinates
+from stability_sweep.space.dimensions import Point
 from tests.conftest import make_definition
 
 NAMES = ["boundary", "random", "qmc", "tpe", "grid"]
@@ -82,7 +81,7 @@ def test_repeats_of_a_planned_point_are_neighbours_and_use_up_no_other_point(nam
 def test_a_sampler_plans_every_trial_or_looks_at_results(name: str) -> None:
     definition = definition_for(name)
     plans_all = all(planned_params(definition, number) for number in range(24))
-    assert plans_all != definition.sampler.looks_at_results
+    assert plans_all != definition.sampler.kind.looks_at_results
 
 
 def test_the_boundary_sampler_plans_its_start_and_one_point_in_eight() -> None:
@@ -97,7 +96,7 @@ def test_off_is_one_place_to_the_boundary_sampler() -> None:
     definition = definition_for("boundary")
     sampler = build_sampler(definition)
     assert isinstance(sampler, BoundarySampler)
-    coordinates = Coordinates.of(distributions(definition), sampler._off_above)
+    coordinates = Coordinates.of(definition.space.distributions, sampler._off_above)
     values = coordinates.values(np.full((2, 4), 0.5))
     clip = list(coordinates.axes).index("clip_norm")
     values[:, clip] = 2000.0, 9000.0
@@ -137,4 +136,4 @@ def test_a_point_is_read_back_from_stored_parameters() -> None:
     for number in range(20):
         trial = optuna.Trial(study, study._storage.create_new_trial(study._study_id, planned_trial(definition, number)))
         point = suggest_point(trial, definition)
-        assert point_of(study.trials[-1].params, definition) == point
+        assert definition.space.point_of(study.trials[-1].params) == point

@@ -14,11 +14,10 @@ from optuna.distributions import BaseDistribution, FloatDistribution
 from optuna.trial import TrialState, create_trial
 
 from stability_sweep.gaussian_process import fit_binomial, learn_kernel
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.sampling import BoundarySampler, build_sampler, suggest_point
-from stability_sweep.sampling.coordinates import Coordinates
 from stability_sweep.sampling.evidence import has_diverged
-from stability_sweep.sampling.points import distributions
+from stability_sweep.space.coordinates import Coordinates
 from stability_sweep.sweep.objective import tell
 from tests.conftest import make_definition, make_result
 
@@ -196,7 +195,7 @@ def test_where_a_divergence_was_told_failures_are_crashes_and_no_reason_to_warn(
 def test_in_our_own_studies_a_failed_trial_changes_no_point(has_diverged_ones: bool) -> None:
     """Failed means the machine's fault there, or ours: where it was, too, must not matter."""
     definition = make_definition(sampler={"name": "boundary"}, budget={"trials": 40})
-    space = distributions(definition)
+    space = definition.space.distributions
 
     def points(place: float) -> list[dict[str, Any]]:
         failed = create_trial(

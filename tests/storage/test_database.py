@@ -12,7 +12,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from stability_sweep.environment import DATABASE_TIMEOUT_VARIABLE
 from stability_sweep.errors import OutageError, StorageError
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository, connections, migrations
 from stability_sweep.storage.schema import VERSION_TABLE, Base
 from stability_sweep.storage.urls import parse_url

@@ -14,7 +14,7 @@ import pytest
 from alembic import command
 from sqlalchemy import Engine, event, inspect, text
 
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository, locks, migrations
 from stability_sweep.storage.connections import make_engine
 from stability_sweep.storage.creation import in_one_transaction, optuna_storage

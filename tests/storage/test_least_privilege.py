@@ -9,10 +9,11 @@ import pytest
 import torch
 from sqlalchemy import create_engine, make_url, text
 
-from stability_sweep.data.images import load_images
 from stability_sweep.errors import StorageError
 from stability_sweep.storage import Database, Repository
 from stability_sweep.sweep import StopRequest, Worker
+from stability_sweep.targets.images.images import load_images
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)]
@@ -51,8 +52,8 @@ def test_a_worker_with_rights_on_rows_alone_finishes_a_study(storage_url: str, r
     with pytest.raises(StorageError, match="permission denied"), own.session() as session:
         session.execute(text("CREATE TABLE mine (id integer)"))
     study = repository.get_study("small")
-    images = load_images(study.effective_definition.data, None, torch.device("cpu"))
-    assert Worker(repository, study, images, StopRequest()).run() == 4
+    images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
+    assert Worker(repository, study, PreparedRHVAE(images), StopRequest()).run() == 4
     assert repository.summary(study).finished == 4
     own.close()
 

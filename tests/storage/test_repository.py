@@ -13,13 +13,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from optuna.trial import TrialState
 
-from stability_sweep.autopsy import Autopsy, ProbedTensor
 from stability_sweep.errors import StudyError
-from stability_sweep.outcome import Cause, Divergence, Outcome, Signal, TrialResult
+from stability_sweep.results.autopsy import Autopsy, ProbedTensor
+from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
+from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.storage import Database, Repository, StoredStudy, bulk
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.schema import decode_number, encode_number
-from stability_sweep.telemetry import SIGNALS, Telemetry
+from stability_sweep.targets.rhvae import causes
+from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
 
 
@@ -52,11 +54,11 @@ def at_once(work: Callable[[], None]) -> None:
 EXTREME_RESULTS = [
     make_result(first_loss=1.7976931348623157e308, best_loss=5e-324, max_loss=math.inf, validation_loss=-math.inf),
     make_result(first_loss=0.0, final_loss=0.1 + 0.2, validation_loss=math.nan),
-    make_result(Outcome.DIVERGED, divergence=Divergence(step=3, signal=Signal.INF_GRADIENT), seed=2**32 - 1),
+    make_result(Outcome.DIVERGED, divergence=Divergence(step=3, symptom=Symptom.INF_GRADIENT), seed=2**32 - 1),
     make_result(
         Outcome.DIVERGED,
         divergence=Divergence(
-            step=3, signal=Signal.NAN_LOSS, origin="gradient of metric.inverse[2]", cause=Cause.NON_FINITE_GRADIENT
+            step=3, symptom=Symptom.NAN_LOSS, origin="gradient of metric.inverse[2]", cause=causes.NON_FINITE_GRADIENT
         ),
         spikes=3,
         spike_height=math.inf,
@@ -93,11 +95,11 @@ def test_telemetry_and_autopsy_survive_with_every_kind_of_number(anywhere: Repos
     generator = np.random.default_rng(0)
     values = generator.choice(extremes, (20_000, len(SIGNALS)))  # more than a MySQL BLOB of the smallest kind holds
     values[:, 0] = generator.standard_normal(len(values))
-    telemetry = Telemetry(np.arange(1, len(values) + 1), values)
+    telemetry = Telemetry(np.arange(1, len(values) + 1), values, tuple(SIGNALS))
     assert len(telemetry.to_bytes()) > 2**16
     probe = ProbedTensor(name="latent[1]", shape=(16, 2), smallest=5e-324, largest=1.7976931348623157e308, nan=1)
-    autopsy = Autopsy(step=3, cause=Cause.EXPLODING_LATENT, origin="latent[1]", largest_finite=3.4e38, trail=(probe,))
-    anywhere.save_telemetry(trial._trial_id, Telemetry(telemetry.steps[:3], values[:3]))
+    autopsy = Autopsy(step=3, cause=causes.EXPLODING_LATENT, origin="latent[1]", largest_finite=3.4e38, trail=(probe,))
+    anywhere.save_telemetry(trial._trial_id, Telemetry(telemetry.steps[:3], values[:3], tuple(SIGNALS)))
     anywhere.save_result(
         study, trial._trial_id, 0, make_result(), PROVENANCE,
         telemetry=telemetry.to_bytes(), autopsy=autopsy.to_bytes(),
@@ -120,8 +122,8 @@ def save_measured(repository: Repository, study: StoredStudy, outcomes: list[Out
     for number, outcome in enumerate(outcomes):
         trial = ask(repository, study)
         values = np.full((1, len(SIGNALS)), float(number))
-        telemetry = Telemetry(np.array([1]), values).to_bytes()
-        autopsy = Autopsy(step=number + 1, cause=Cause.LOSS_OVERFLOW, origin="loss", largest_finite=3.4e38).to_bytes()
+        telemetry = Telemetry(np.array([1]), values, tuple(SIGNALS)).to_bytes()
+        autopsy = Autopsy(step=number + 1, cause=causes.LOSS_OVERFLOW, origin="loss", largest_finite=3.4e38).to_bytes()
         repository.save_result(
             study, trial._trial_id, number, make_result(outcome), PROVENANCE, telemetry=telemetry, autopsy=autopsy
         )
@@ -247,7 +249,7 @@ def test_a_study_deleted_in_optuna_leaves_nothing_behind(anywhere: Repository) -
     study = anywhere.create_study(make_definition(), "digits")
     save(anywhere, study, make_result())
     old = anywhere.trial(study, 0).trial_id
-    anywhere.save_telemetry(old, Telemetry(np.array([1]), np.ones((1, len(SIGNALS)))))
+    anywhere.save_telemetry(old, Telemetry(np.array([1]), np.ones((1, len(SIGNALS))), tuple(SIGNALS)))
     with plain_optuna_storage(anywhere.database.url) as storage:  # without our settings
         optuna.delete_study(study_name="small", storage=storage)
     assert anywhere.study_names() == []

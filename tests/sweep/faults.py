@@ -15,12 +15,13 @@ import optuna
 from optuna.trial import TrialState
 from sqlalchemy import func, select
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
 from stability_sweep.errors import OutageError
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.schema import ClaimRow
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 from tests.processes import context as context
 from tests.waiting import HANG_SECONDS, wait_for_end
@@ -62,10 +63,10 @@ def work(
     """
     import torch
 
-    from stability_sweep.data.images import load_images
     from stability_sweep.sweep import StopRequest, Worker, claims
     from stability_sweep.sweep import worker as worker_module
-    from stability_sweep.training import train
+    from stability_sweep.targets.images.images import load_images
+    from stability_sweep.targets.rhvae.trainable import train
 
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -93,10 +94,10 @@ def work(
         except OutageError:  # the supervisor of real workers starts them again
             time.sleep(0.5)
     study = repository.get_study("small")
-    images = load_images(study.effective_definition.data, None, torch.device("cpu"))
+    images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
     stop = StopRequest()
     with stop.on_signals():
-        Worker(repository, study, images, stop).run()
+        Worker(repository, study, PreparedRHVAE(images), stop).run()
     repository.database.close()
 
 

@@ -8,11 +8,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from stability_sweep.data.images import load_images
 from stability_sweep.storage import Repository
 from stability_sweep.storage.fleet import Fleet
 from stability_sweep.sweep import StopRequest, Worker, cores, prepare_study
 from stability_sweep.sweep.provenance import provenance_here
+from stability_sweep.targets.images.images import load_images
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 
 
@@ -62,7 +63,7 @@ def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
 ) -> None:
     monkeypatch.setattr("stability_sweep.sweep.worker.allowed_cores", lambda: 4)
     study = prepare_study(repository, make_definition(budget={"trials": 3}))
-    images = load_images(study.effective_definition.data, None, torch.device("cpu"))
+    images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
     fleet = Fleet(repository.database, study)
     host = provenance_here(torch.device("cpu")).worker.rpartition(":")[0]
     others: list[str] = []
@@ -80,7 +81,7 @@ def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
 
     before = torch.get_num_threads()
     try:
-        Worker(repository, study, images, StopRequest(), Neighbours(), shares_cores=True).run()
+        Worker(repository, study, PreparedRHVAE(images), StopRequest(), Neighbours(), shares_cores=True).run()
     finally:
         torch.set_num_threads(before)
     assert [stored.provenance.threads for stored in repository.results(study)] == [4, 2, 4]

@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import TrialState
 
 from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.fleet import Fleet
 from tests.servers import OwnPostgresql

@@ -12,21 +12,23 @@ import torch
 from optuna.trial import TrialState
 from sqlalchemy import text
 
-from stability_sweep.data.images import Images, load_images
+from stability_sweep.engine import Progress
+from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.environment import SPOOL_VARIABLE
 from stability_sweep.errors import AnotherDatabaseError, ForeignResultError, StudyError
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep.spool import Spool, SpooledResult
-from stability_sweep.training import Progress, trial_seed
+from stability_sweep.targets.images.images import Images, load_images
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
 from tests.sweep.test_worker import Recorder
 
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return load_images(make_definition().data, None, torch.device("cpu"))
+    return load_images(make_definition().settings["data"], None, torch.device("cpu"))
 
 
 @pytest.fixture
@@ -46,7 +48,7 @@ def spool(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def run(repository: Repository, study: StoredStudy, images: Images, on_step: Callable[[Progress], None] | None = None
         ) -> Recorder:  # fmt: skip
     recorder = Recorder(on_step or (lambda progress: None))
-    Worker(repository, study, images, StopRequest(), recorder).run()
+    Worker(repository, study, PreparedRHVAE(images), StopRequest(), recorder).run()
     return recorder
 
 
@@ -101,7 +103,7 @@ def entry_of(repository: Repository, study: StoredStudy, images: Images, folder:
 
     repository.save_result = refuse  # type: ignore[method-assign]
     stop = StopRequest()
-    worker = Worker(repository, study, images, stop, Recorder())
+    worker = Worker(repository, study, PreparedRHVAE(images), stop, Recorder())
     worker._fresh_view = lambda: stop_now(stop, worker)  # type: ignore[method-assign]
     worker.run()
     repository.save_result = original  # type: ignore[method-assign]

@@ -9,12 +9,13 @@ import optuna
 import pytest
 import torch
 
-from stability_sweep.data.images import load_images
-from stability_sweep.definition import StudyDefinition
-from stability_sweep.outcome import Outcome
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Repository
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep.precision import PrecisionRule, present_precision
+from stability_sweep.targets.images.images import load_images
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e2, "log": True}, "batch_size": [16, 64], "clip_norm": "off"}
@@ -61,11 +62,11 @@ def test_a_rule_that_was_met_looks_again_when_a_late_result_comes(
 def test_a_real_study_ends_before_its_budget_and_goes_on_when_more_is_asked(repository: Repository) -> None:
     torch.manual_seed(0)
     definition = with_precision(0.3)
-    images = load_images(definition.data, None, torch.device("cpu"))
+    images = load_images(definition.settings["data"], None, torch.device("cpu"))
 
     def run(asked: StudyDefinition) -> int:
         study = prepare_study(repository, asked)
-        Worker(repository, study, images, StopRequest()).run()
+        Worker(repository, study, PreparedRHVAE(images), StopRequest()).run()
         return repository.summary(study).finished
 
     first = run(definition)
@@ -92,8 +93,8 @@ def test_a_sampler_sees_the_results_of_the_trials_before(
 
     monkeypatch.setattr(optuna.Study, "_get_trials", watched)
     definition = make_definition(sampler={"name": sampler}, budget={"trials": 22})
-    images = load_images(definition.data, None, torch.device("cpu"))
-    Worker(repository, prepare_study(repository, definition), images, StopRequest()).run()
+    images = load_images(definition.settings["data"], None, torch.device("cpu"))
+    Worker(repository, prepare_study(repository, definition), PreparedRHVAE(images), StopRequest()).run()
     assert max(seen) == 21
 
 
@@ -107,8 +108,8 @@ def test_trials_after_the_start_look_for_the_line(repository: Repository) -> Non
         model={"latent_dim": 2, "n_lf": 1},
     )
     study = prepare_study(repository, definition)
-    images = load_images(definition.data, None, torch.device("cpu"))
-    Worker(repository, study, images, StopRequest()).run()
+    images = load_images(definition.settings["data"], None, torch.device("cpu"))
+    Worker(repository, study, PreparedRHVAE(images), StopRequest()).run()
     trials = repository.database.optuna_storage.get_all_trials(study.study_id)
     assert [t.params for t in trials[::2]] == [t.params for t in trials[1::2]]
     results = {result.number: result.result for result in repository.results(study)}

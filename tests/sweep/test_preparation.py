@@ -5,7 +5,7 @@ from pathlib import Path
 import optuna
 import pytest
 
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import DataError, StudyError
 from stability_sweep.storage import Repository
 from stability_sweep.sweep import prepare_study

@@ -8,19 +8,21 @@ import numpy as np
 import pytest
 import torch
 
-from stability_sweep.data.images import Images, load_images
-from stability_sweep.outcome import Outcome
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.storage import Provenance, Repository, StoredStudy
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep.provenance import differences, provenance_here
-from stability_sweep.sweep.replay import SCRIPT, Replay, broken_step_bytes, replay
-from stability_sweep.telemetry import Telemetry
+from stability_sweep.sweep.replay import Replay, broken_step_bytes, replay
+from stability_sweep.targets.images.images import Images, load_images
+from stability_sweep.targets.rhvae.reproducer import REPRODUCER
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return load_images(make_definition().data, None, torch.device("cpu"))
+    return load_images(make_definition().settings["data"], None, torch.device("cpu"))
 
 
 def swept(repository: Repository, images: Images, learning_rate: float) -> StoredStudy:
@@ -31,13 +33,13 @@ def swept(repository: Repository, images: Images, learning_rate: float) -> Store
         model={"latent_dim": 16, "n_lf": 1, "eps_lf": 1e-2},
     )
     study = prepare_study(repository, definition)
-    Worker(repository, study, images, StopRequest()).run()
+    Worker(repository, study, PreparedRHVAE(images), StopRequest()).run()
     return study
 
 
 def replayed(repository: Repository, study: StoredStudy, images: Images, telemetry: Telemetry | None = None) -> Replay:
     trial = repository.trial(study, 0)
-    return replay(study, trial, telemetry or repository.telemetry(trial.trial_id), images)
+    return replay(study, trial, telemetry or repository.telemetry(trial.trial_id), PreparedRHVAE(images))
 
 
 @pytest.mark.parametrize(("learning_rate", "outcome"), [(1e-3, Outcome.STABLE), (0.1, Outcome.DIVERGED)])
@@ -80,14 +82,14 @@ def test_a_saved_step_loads_without_pickled_code_and_its_script_breaks(
     study = swept(repository, images, 0.1)
     done = replayed(repository, study, images)
     path = tmp_path / "it's broken.pt"
-    path.write_bytes(broken_step_bytes(done.run))
+    path.write_bytes(broken_step_bytes(PreparedRHVAE(images), done.run))
     saved = torch.load(path, weights_only=True)
     assert saved["step"] == done.here.steps
     assert saved["images"][0].shape == (16, 784)
     assert saved["latent_noise"][0].shape == saved["momentum_noise"][0].shape == (16, 16)
     assert all(weights.isfinite().all() for weights in saved["state_dict"].values())
     script = tmp_path / "broken.py"
-    text = SCRIPT.format(step=done.here.steps, number=0, study="small", file=path.name)
+    text = REPRODUCER.format(step=done.here.steps, number=0, study="small", file=path.name)
     script.write_text(text)
     assert len(text.splitlines()) <= 11  # a sentence and ten lines
     printed = subprocess.run([sys.executable, str(script)], capture_output=True, text=True, check=True).stdout

@@ -15,6 +15,7 @@ from stability_sweep.environment import DATABASE_TIMEOUT_VARIABLE
 from stability_sweep.errors import OutageError
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.locks import LockLostError
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.proxy import Proxy
 from tests.sweep.faults import Crew, check_nothing_lost_and_nothing_twice, context, drill_definition
 from tests.waiting import wait_until
@@ -134,14 +135,14 @@ def test_whoever_lost_the_lock_while_it_created_a_trial_withdraws_it(
     import torch
     from optuna.trial import TrialState
 
-    from stability_sweep.data.images import load_images
     from stability_sweep.sweep import StopRequest, Worker
+    from stability_sweep.targets.images.images import load_images
 
     database = Database.open(storage_url, create=True)
     repository = Repository(database)
     study = repository.create_study(drill_definition(3), "digits")
-    images = load_images(study.effective_definition.data, None, torch.device("cpu"))
-    worker = Worker(repository, study, images, StopRequest())
+    images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
+    worker = Worker(repository, study, PreparedRHVAE(images), StopRequest())
     storage = worker._study._storage
     create = storage.create_new_trial
     robbed: list[bool] = []

@@ -10,16 +10,18 @@ import pytest
 import torch
 from optuna.trial import TrialState
 
-from stability_sweep.data.images import Images, load_images
-from stability_sweep.definition import StudyDefinition
+from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.engine import Progress
+from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.errors import WorkerError
 from stability_sweep.models import RHVAE
-from stability_sweep.outcome import Outcome, TrialResult
-from stability_sweep.search_space import Point
+from stability_sweep.results.outcome import Outcome, TrialResult
+from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep import worker as worker_module
-from stability_sweep.training import Progress, trial_seed
+from stability_sweep.targets.images.images import Images, load_images
+from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 
 
@@ -39,7 +41,7 @@ class Recorder:
 
 @pytest.fixture(scope="module")
 def images() -> Images:
-    return load_images(make_definition().data, None, torch.device("cpu"))
+    return load_images(make_definition().settings["data"], None, torch.device("cpu"))
 
 
 def work(
@@ -47,7 +49,7 @@ def work(
 ) -> tuple[StoredStudy, Recorder]:
     study = prepare_study(repository, definition)
     recorder = Recorder()
-    Worker(repository, study, images, stop or StopRequest(), recorder).run()
+    Worker(repository, study, PreparedRHVAE(images), stop or StopRequest(), recorder).run()
     return study, recorder
 
 
@@ -114,7 +116,7 @@ def test_a_stopped_trial_goes_back_to_the_queue_and_runs_again_with_the_same_poi
         stop.interrupted = True
 
     monkeypatch.setattr(worker_module, "REPORT_INTERVAL_SECONDS", 0.0)
-    Worker(repository, study, images, stop, Recorder(interrupt)).run()
+    Worker(repository, study, PreparedRHVAE(images), stop, Recorder(interrupt)).run()
     (waiting,) = optuna_trials(repository, study)
     assert waiting.state is TrialState.WAITING
     assert repository.results(study) == []

@@ -1,0 +1,32 @@
+"""Which data set a new study uses, where the one it asks for is not to be had."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+from stability_sweep.targets.images.mnist import MissingDataError, training_images
+from stability_sweep.targets.images.settings import DataConfig
+
+FALLBACK_NOTICE = (
+    "MNIST was not to be had when this study began, so it trains on scikit-learn's embedded digits instead "
+    "(1,797 images, upsampled from 8x8). Its map is not MNIST's."
+)
+
+
+def available_dataset(config: DataConfig, data_dir: Path | None) -> Literal["mnist", "digits"]:
+    """The data set that a new study will use on this machine: the one it asks for, or its fallback.
+
+    Raises:
+        DataError: if MNIST is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
+            file is never a reason to fall back silently).
+    """
+    if config.dataset == "digits":
+        return "digits"
+    try:
+        training_images(data_dir)
+    except MissingDataError:
+        if config.fallback is None:
+            raise
+        return config.fallback
+    return "mnist"
