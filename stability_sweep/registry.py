@@ -49,10 +49,10 @@ class Registry(Generic[Thing]):
         point = _entry_points(self.group)[name]
         try:
             return cast("Thing", point.load())
-        except (ImportError, AttributeError) as error:
+        except Exception as error:  # whatever another package's code raises: it must not end a program of ours
             raise DefinitionError(
-                f"{name!r} of the installed package that adds it to {self.group} cannot be imported ({point.value}: "
-                f"{error}); mend or remove that package"
+                f"{name!r}, which an installed package adds to {self.group}, cannot be imported ({point.value}: "
+                f"{type(error).__name__}: {error}); mend or remove that package"
             ) from error
 
 

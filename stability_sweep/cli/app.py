@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from stability_sweep import __version__
-from stability_sweep.cli import data, database, export, listing, replay, report, run, show, status, worker
+from stability_sweep.cli.commands import add_commands
 from stability_sweep.cli.printing import log_to_standard_error, say, say_usage_error
 from stability_sweep.errors import StabilitySweepError
 
@@ -35,16 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-app.command("run")(run.run)
-app.command("worker")(worker.worker)
-app.command("report")(report.report)
-app.command("status")(status.status)
-app.command("list")(listing.list_studies)
-app.command("show")(show.show)
-app.command("replay")(replay.replay)
-app.command("export")(export.export)
-app.add_typer(database.app, name="db")
-app.add_typer(data.app, name="data")
+_BROKEN_COMMANDS = add_commands(app)
 
 
 def _print_version(wanted: bool) -> None:
@@ -66,6 +57,8 @@ def _options(
 def main() -> None:
     """Entry point of the command line."""
     _configure_logging()
+    for line in _BROKEN_COMMANDS:
+        say(f"warning: {line}", err=True)
     try:
         code = app(standalone_mode=False)
     except StabilitySweepError as error:

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from stability_sweep.engine.protocol import ModelSignals
+from stability_sweep.engine.signals import extra_signals
 from stability_sweep.results.telemetry import LAST_STEPS, SIGNALS, Telemetry, is_kept
 
 STEPS_AT_ONCE = 16
@@ -48,6 +49,8 @@ class _Waiting:
     """The sampled parameters after the step."""
     look: Tensor
     """Largest |parameter| of this step's share."""
+    extra: Tensor | None
+    """What installed packages measure, (number of such signals,); None if there are none."""
 
 
 class TelemetryRecorder:
@@ -75,17 +78,21 @@ class TelemetryRecorder:
         count = sum(parameter.numel() for parameter in parameters)
         share = SAMPLED_PARAMETERS / count
         self._sampled = [_blocks(parameter, share) for parameter in parameters if parameter.numel() >= SAMPLED_BLOCK]
+        if not self._sampled:  # a model so small that no parameter fills a block: all of it
+            self._sampled = [_flat(parameter).unsqueeze(1) for parameter in parameters]
         self._scale = math.sqrt(count / sum(part.numel() for part in self._sampled))
         self._chunks = _in_chunks(parameters, LOOKS)
         self._signals, self._clip_norm, self._steps_at_once = signals, clip_norm, steps_at_once
-        self._names = tuple(SIGNALS if signals is None else signals.names)
+        self._model, self._extra = model, extra_signals()
+        self._names = (*(SIGNALS if signals is None else signals.names), *self._extra)
         self._looks = torch.stack([_largest(chunk) for chunk in self._chunks[1:]])
         self._sample = torch.cat(self._sampled)
 
     def observe(self, step: int, passes: Sequence[Any], loss_and_norm: Tensor) -> None:
         """Take note of a finished step: its forward passes, and its loss with the gradient's norm, (2,)."""
         look = _largest(self._chunks[(step - 1) % len(self._chunks)])
-        self._waiting.append(_Waiting(step, passes, loss_and_norm, torch.cat(self._sampled), look))
+        extra = self._measure_extra(passes, loss_and_norm) if self._extra else None
+        self._waiting.append(_Waiting(step, passes, loss_and_norm, torch.cat(self._sampled), look, extra))
         elements = 0 if self._signals is None else sum(map(self._signals.elements, passes)) * len(self._waiting)
         if len(self._waiting) >= self._steps_at_once or elements > LARGEST_WAIT_ELEMENTS:
             self._measure_waiting()
@@ -127,7 +134,15 @@ class TelemetryRecorder:
         }
         if self._signals is not None:
             signals |= self._signals.measure([entry.passes for entry in waiting])
+        extra = [entry.extra for entry in waiting if entry.extra is not None]
+        if extra:
+            signals |= dict(zip(self._extra, torch.stack(extra).unbind(1), strict=True))
         return torch.stack([signals[name].double() for name in self._names], dim=1)
+
+    @torch.no_grad()
+    def _measure_extra(self, passes: Sequence[Any], loss_and_norm: Tensor) -> Tensor:
+        values = [signal.measure(self._model, passes, loss_and_norm) for signal in self._extra.values()]
+        return torch.stack([value.detach().double() for value in values])
 
     def _update_norms(self, waiting: list[_Waiting]) -> Tensor:
         samples = torch.stack([self._sample, *(entry.sample for entry in waiting)])

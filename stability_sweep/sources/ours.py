@@ -10,6 +10,7 @@ import pandas as pd
 
 from stability_sweep.definition.claims import Claim
 from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.engine.signals import with_extra
 from stability_sweep.errors import TelemetryError
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.outcome import TrialResult
@@ -116,7 +117,7 @@ def facts_of(
         claims=definition.claims,
         horizon_in_words=target.horizon_in_words(definition.settings),
         chosen_by=definition.sampler.name if definition.sampler.kind.looks_at_results else None,
-        signals=target.signals,
+        signals=with_extra(target.signals),
         causes=target.causes,
         settings=definition.identity(),
         definition_json=asked.to_json(),
