@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from stability_sweep.engine.settings import OutcomeConfig
 from stability_sweep.results.outcome import Divergence, Outcome, TrialResult, judge_finite_run
+from stability_sweep.typing import Array
 
 SPIKE_WINDOW_STEPS = 25
 """A loss is compared with so many losses before it."""
@@ -32,7 +32,7 @@ class Spikes:
     """How far the highest rose above the median before it; None without one."""
 
 
-def find_spikes(losses: NDArray[np.float64]) -> Spikes:
+def find_spikes(losses: Array) -> Spikes:
     """Count the loss spikes of a run.
 
     A spike begins where a loss exceeds ``m + max(8 σ, 0.5 |m|)``, with m the median of the 25 losses before it and σ
@@ -66,7 +66,7 @@ def find_spikes(losses: NDArray[np.float64]) -> Spikes:
 
 
 def judge(
-    losses: NDArray[np.float64],
+    losses: Array,
     divergence: Divergence | None,
     rules: OutcomeConfig,
     *,
@@ -75,7 +75,17 @@ def judge(
     validation_loss: float | None,
     wall_seconds: float,
 ) -> TrialResult:
-    """The result of a run that reached its horizon or diverged, from the losses of all its steps, (steps,)."""
+    """The result of a run that reached its horizon or diverged.
+
+    Args:
+        losses: of all its steps, (steps,); of a run that diverged the last may be NaN or infinite.
+        divergence: where it broke; None for a run that reached its horizon.
+        rules: where the outcomes of finite runs begin and end.
+        seed: the trial's.
+        horizon: steps that it would run if nothing happened.
+        validation_loss: measured after the last step; None if it never was.
+        wall_seconds: what it took.
+    """
     first, finite = float(losses[0]), losses[np.isfinite(losses)]
     if divergence is None:
         window = max(1, min(rules.window_steps, horizon // 10))

@@ -1,7 +1,7 @@
 """One training run, stopped in the very step in which a loss or a gradient is not finite.
 
 Its parts can be taken in hand one by one: `step.Stepper` moves the weights, `reader.LossReader` sees the losses and
-finds the step that broke, `autopsy.examine` says why, `judge.judge` makes a result of it all.
+finds the step that broke, `examination.examine` says why, `judge.judge` makes a result of it all.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Generic
 import numpy as np
 import torch
 
-from stability_sweep.engine.autopsy import examine
+from stability_sweep.engine.examination import examine
 from stability_sweep.engine.judge import judge
 from stability_sweep.engine.protocol import Pass, Trainable
 from stability_sweep.engine.reader import LossReader

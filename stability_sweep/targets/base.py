@@ -116,7 +116,17 @@ class TargetBase:
         return self.settings_of(tables, settings, outcome)
 
     def check_value(self, settings: Settings, outcome: OutcomeConfig, dimension: str, value: Value) -> None:
-        """Refuse a value that no trial could have."""
+        """Refuse a value that no trial could have.
+
+        Args:
+            settings: the definition's own, of all keys.
+            outcome: its table ``[outcome]``.
+            dimension: the searched setting.
+            value: one of its values.
+
+        Raises:
+            ValueError: if there is no such setting, or the value is not allowed.
+        """
         # The other dimensions get values that are surely allowed: each answers for itself.
         allowed: Point = {LEARNING_RATE: 1.0, BATCH_SIZE: 1}
         point = {name: value for name, value in allowed.items() if name in self.short_names}

@@ -29,7 +29,15 @@ class Decoded(NamedTuple):
 def decode_one_hidden_layer(
     latent: Tensor, images: Tensor, hidden: nn.Linear, output: nn.Linear, reconstruction_loss: str
 ) -> Decoded:
-    """Evaluate z → relu(W₁z + b₁) → sigmoid(W₂h + b₂) for z (B, d) against images (B, D)."""
+    """Evaluate z → relu(W₁z + b₁) → sigmoid(W₂h + b₂) in closed form.
+
+    Args:
+        latent: z, (B, d).
+        images: (B, D), values in [0, 1].
+        hidden: W₁ and b₁.
+        output: W₂ and b₂.
+        reconstruction_loss: ``mse`` or ``bce``.
+    """
     likelihood = LIKELIHOODS[reconstruction_loss]
     return Decoded(
         *_OneHiddenLayer.apply(  # type: ignore[no-untyped-call]
@@ -39,7 +47,14 @@ def decode_one_hidden_layer(
 
 
 def decode_by_autograd(decoder: nn.Module, latent: Tensor, images: Tensor, reconstruction_loss: str) -> Decoded:
-    """The same for any decoder from z (B, d) to pixels in [0, 1], (B, D), at the price of differentiating it twice."""
+    """The same for any decoder, at the price of differentiating it twice.
+
+    Args:
+        decoder: from z to pixels in [0, 1], (B, D).
+        latent: z, (B, d).
+        images: (B, D), values in [0, 1].
+        reconstruction_loss: ``mse`` or ``bce``.
+    """
     differentiable = torch.is_grad_enabled() and latent.requires_grad
     with torch.enable_grad():
         z = latent if differentiable else latent.detach().requires_grad_()

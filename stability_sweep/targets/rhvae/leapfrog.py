@@ -66,9 +66,16 @@ def integrate(
     beta_zero: float,
     gradient_cap: float = math.inf,
 ) -> Trajectory:
-    """Run `steps` leapfrog steps of size `step_size` from a start whose potential and metric are constants.
+    """Run leapfrog steps from a start whose potential and metric are constants.
 
-    `gradient_cap` bounds the norm of every ∂_zH: g becomes g · min(1, cap/‖g‖).
+    Args:
+        start: z₀ and ρ₀, both (B, d), with what is evaluated there.
+        metric: G⁻¹ as a function of z.
+        potential: −log p(x|z) and the gradient of −log p(x, z), at z.
+        steps: K.
+        step_size: ε.
+        beta_zero: β₀, where tempering starts; 1 switches it off.
+        gradient_cap: largest norm of every ∂_zH: g becomes g · min(1, cap/‖g‖).
     """
     state = start
     trajectory = Trajectory([start], [])

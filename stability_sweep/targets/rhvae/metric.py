@@ -59,7 +59,14 @@ class RiemannianMetric:
     def from_factors(
         cls, centroids: Tensor, factors: Tensor, temperature: float, regularization: float
     ) -> RiemannianMetric:
-        """The metric whose matrices are M_j = L_j L_jᵀ, for L of shape (N, d, d)."""
+        """The metric whose matrices are M_j = L_j L_jᵀ.
+
+        Args:
+            centroids: μ_j, (N, d).
+            factors: L_j, (N, d, d), lower triangular.
+            temperature: T, the width of the kernels.
+            regularization: λ, added to the diagonal of the inverse metric.
+        """
         return cls(centroids, pack(torch.bmm(factors, factors.mT)), temperature, regularization)
 
     @cached_property

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import torch
 from torch import Tensor
 
-from stability_sweep.engine.autopsy import module_outputs
+from stability_sweep.engine.examination import module_outputs
 from stability_sweep.engine.protocol import ModuleOutputs, NamedTensors
 from stability_sweep.targets.rhvae.causes import CAUSES
 from stability_sweep.targets.rhvae.model import RHVAE, ForwardPass

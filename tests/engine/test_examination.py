@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from stability_sweep.engine.autopsy import examine
+from stability_sweep.engine.examination import examine
 from stability_sweep.models import RHVAE, RHVAEConfig
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.targets.images.images import load_images
@@ -20,7 +20,7 @@ from stability_sweep.targets.rhvae.probes import RHVAEProbes
 from stability_sweep.targets.rhvae.trainable import train
 from tests.conftest import make_definition, trial_config
 
-HERE = "tests.engine.test_autopsy"
+HERE = "tests.engine.test_examination"
 
 
 class BrokenEncoder(nn.Module):
