@@ -22,12 +22,13 @@ from stability_sweep.errors import DefinitionError
 from stability_sweep.mistakes import describe_validation_error
 from stability_sweep.space.dimensions import Dimension, Frozen, Range, Value, complete_search_space
 from stability_sweep.space.roles import LEARNING_RATE
-from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.targets.protocol import TARGETS, Prepared, Settings, Target, TrialSettings
 from stability_sweep.text import value_in_words
 
 if TYPE_CHECKING:
     import torch
+
+    from stability_sweep.space.search_space import SearchSpace
 
 DEFAULT_TARGET = "rhvae"
 """What is trained where a definition says nothing; it is left out of the identity, so that fingerprints stay."""
@@ -147,6 +148,8 @@ class StudyDefinition(Frozen):
     @cached_property
     def space(self) -> SearchSpace:
         """The search space with what the target knows of its dimensions."""
+        from stability_sweep.space.search_space import SearchSpace  # with NumPy and Optuna, which `--help` need not
+
         target = self._target()
         return SearchSpace(
             dimensions=self.search_space,

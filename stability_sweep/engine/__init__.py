@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from stability_sweep.lazy import lazily
 
 if TYPE_CHECKING:
     from stability_sweep.engine.loop import train
@@ -14,20 +16,14 @@ if TYPE_CHECKING:
 
 __all__ = ["BrokenStep", "Progress", "StopTrainingError", "TelemetryRecorder", "TrainingRun", "train"]
 
-_HOMES = {
-    "BrokenStep": "run",
-    "Progress": "run",
-    "StopTrainingError": "run",
-    "TelemetryRecorder": "recorder",
-    "TrainingRun": "run",
-    "train": "loop",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """A definition needs `engine.settings`, and should not wait for torch."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    import importlib
-
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(
+    __name__,
+    {
+        "BrokenStep": "stability_sweep.engine.run",
+        "Progress": "stability_sweep.engine.run",
+        "StopTrainingError": "stability_sweep.engine.run",
+        "TelemetryRecorder": "stability_sweep.engine.recorder",
+        "TrainingRun": "stability_sweep.engine.run",
+        "train": "stability_sweep.engine.loop",
+    },
+)
