@@ -8,9 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from stability_sweep.targets.images.settings import AVAILABLE_IMAGES
-
-DIGITS_IMAGES = AVAILABLE_IMAGES["digits"]
+from stability_sweep.targets.images.datasets import DIGITS
 
 
 def digits_images() -> NDArray[np.float32]:
@@ -20,5 +18,5 @@ def digits_images() -> NDArray[np.float32]:
 
     small = torch.from_numpy(load_digits().images / 16.0).float().unsqueeze(1)
     large = torch.nn.functional.interpolate(small, size=(28, 28), mode="bilinear", align_corners=False)
-    order = np.random.default_rng(0).permutation(DIGITS_IMAGES)
-    return np.asarray(large.clamp(0, 1).reshape(DIGITS_IMAGES, -1).numpy()[order], dtype=np.float32)
+    order = np.random.default_rng(0).permutation(DIGITS.images)
+    return np.asarray(large.clamp(0, 1).reshape(DIGITS.images, -1).numpy()[order], dtype=np.float32)

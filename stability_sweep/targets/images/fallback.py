@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
 
-from stability_sweep.targets.images.mnist import MissingDataError, training_images
+from stability_sweep.targets.images.datasets import DATASETS
+from stability_sweep.targets.images.mnist import MissingDataError
 from stability_sweep.targets.images.settings import DataConfig
 
 FALLBACK_NOTICE = (
@@ -14,19 +14,20 @@ FALLBACK_NOTICE = (
 )
 
 
-def available_dataset(config: DataConfig, data_dir: Path | None) -> Literal["mnist", "digits"]:
+def available_dataset(config: DataConfig, data_dir: Path | None) -> str:
     """The data set that a new study will use on this machine: the one it asks for, or its fallback.
 
     Raises:
-        DataError: if MNIST is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
+        DataError: if it is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
             file is never a reason to fall back silently).
     """
-    if config.dataset == "digits":
-        return "digits"
+    dataset = DATASETS[config.dataset]
+    if not dataset.may_be_missing:
+        return config.dataset
     try:
-        training_images(data_dir)
+        dataset.load(data_dir)
     except MissingDataError:
         if config.fallback is None:
             raise
         return config.fallback
-    return "mnist"
+    return config.dataset

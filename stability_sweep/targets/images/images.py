@@ -9,8 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stability_sweep.targets.images.digits import digits_images
-from stability_sweep.targets.images.mnist import training_images
+from stability_sweep.targets.images.datasets import DATASETS
 from stability_sweep.targets.images.settings import DataConfig
 
 
@@ -31,10 +30,7 @@ def load_images(config: DataConfig, data_dir: Path | None, device: torch.device)
     Raises:
         DataError: if it is missing or corrupt.
     """
-    if config.dataset == "digits":
-        pixels = digits_images()
-    else:
-        pixels = training_images(data_dir).astype(np.float32) / np.float32(255)
+    pixels = DATASETS[config.dataset].load(data_dir)
     training = pixels[: config.training_images]
     validation = pixels[len(pixels) - config.validation_images :]
     return Images(config.dataset, _on(device, training), _on(device, validation))

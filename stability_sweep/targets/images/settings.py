@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Sequence
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 from typing_extensions import Self
 
 from stability_sweep.space.dimensions import Frozen
-
-AVAILABLE_IMAGES = {"mnist": 60_000, "digits": 1_797}
-"""Images per data set (of MNIST, its training set); training takes them from the start, validation from the end."""
-
-DATASET_NAMES = {"mnist": "MNIST", "digits": "scikit-learn's digits"}
-"""As people call them."""
+from stability_sweep.targets.images.datasets import DATASETS
+from stability_sweep.text import value_in_words
 
 
 class DataConfig(Frozen):
     """Which images are trained on: the table ``[data]``."""
 
-    dataset: Literal["mnist", "digits"] = "mnist"
-    fallback: Literal["digits"] | None = None
-    """What a new study takes, with a notice, where MNIST is not to be had. The choice is stored with the study."""
+    dataset: str = "mnist"
+    fallback: str | None = None
+    """What a new study takes, with a notice, where that is not to be had. The choice is stored with the study."""
     training_images: int = Field(default=10_000, ge=1)
     validation_images: int = Field(default=1_000, ge=1)
 
+    @field_validator("dataset")
+    @classmethod
+    def _check_dataset(cls, name: str) -> str:
+        return _known(name, DATASETS.names())
+
+    @field_validator("fallback")
+    @classmethod
+    def _check_fallback(cls, name: str | None) -> str | None:
+        always_here = [known for known in DATASETS.names() if not DATASETS[known].may_be_missing]
+        return None if name is None else _known(name, always_here)
+
     @model_validator(mode="after")
     def _check_size(self) -> Self:
-        available = AVAILABLE_IMAGES[self.dataset]
+        available = DATASETS[self.dataset].images
         asked = self.training_images + self.validation_images
         if asked > available:
             raise ValueError(
@@ -35,11 +42,18 @@ class DataConfig(Frozen):
             )
         return self
 
-    def on(self, dataset: Literal["mnist", "digits"]) -> DataConfig:
+    def on(self, dataset: str) -> DataConfig:
         """The same settings on another data set, with as many training images as it can give."""
-        room = AVAILABLE_IMAGES[dataset] - self.validation_images
+        room = DATASETS[dataset].images - self.validation_images
         return DataConfig(
             dataset=dataset,
             training_images=min(self.training_images, room),
             validation_images=self.validation_images,
         )
+
+
+def _known(name: str, known: Sequence[str]) -> str:
+    if name not in known:
+        listed = ", ".join(f"'{one}'" for one in known)
+        raise ValueError(f"expected one of {listed}, got {value_in_words(name)}")
+    return name

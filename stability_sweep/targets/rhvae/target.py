@@ -11,7 +11,8 @@ from stability_sweep.space.dimensions import Choices, Dimension, Frozen, Value
 from stability_sweep.space.roles import BATCH_SIZE
 from stability_sweep.targets.base import TargetBase
 from stability_sweep.targets.images import FALLBACK_NOTICE, available_dataset
-from stability_sweep.targets.images.settings import DATASET_NAMES, DataConfig
+from stability_sweep.targets.images.datasets import DATASETS
+from stability_sweep.targets.images.settings import DataConfig
 from stability_sweep.targets.protocol import Settings
 from stability_sweep.targets.rhvae.causes import CAUSES
 from stability_sweep.targets.rhvae.reproducer import REPRODUCER
@@ -58,7 +59,7 @@ class RHVAETarget(TargetBase):
 
     def subject(self, settings: Settings) -> str:
         """``RHVAE training on MNIST``."""
-        return f"RHVAE training on {DATASET_NAMES[settings['data'].dataset]}"
+        return f"RHVAE training on {DATASETS[settings['data'].dataset].title}"
 
     def imported_modules(self, settings: Settings, space: Mapping[str, Dimension]) -> set[str]:
         """The modules of networks that are named by an import path."""
@@ -82,7 +83,7 @@ class RHVAETarget(TargetBase):
 
     def on(self, settings: Settings, dataset: str) -> Settings:
         """The settings with the other data set."""
-        return {**settings, "data": settings["data"].on("digits" if dataset == "digits" else "mnist")}
+        return {**settings, "data": settings["data"].on(dataset)}
 
     def fallback_notice(self, dataset: str) -> str:
         """MNIST was not to be had."""

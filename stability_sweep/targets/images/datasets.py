@@ -1,0 +1,52 @@
+"""The data sets of images, and what is known of each before anything is loaded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stability_sweep.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A data set of images, all of one size."""
+
+    title: str
+    """What people call it."""
+    images: int
+    """How many it has; training takes them from the start, validation from the end."""
+    load: Callable[[Path | None], NDArray[np.float32]]
+    """From a folder with its files (None: the environment's, the cache, a download) to all images, (images, pixels),
+    values in [0, 1]. It raises `MissingDataError` if they are not to be had, a `DataError` if they are corrupt."""
+    may_be_missing: bool
+    """Whether it is not a part of what is installed."""
+
+
+def _load_mnist(data_dir: Path | None) -> NDArray[np.float32]:
+    import numpy as np
+
+    from stability_sweep.targets.images.mnist import training_images
+
+    return training_images(data_dir).astype(np.float32) / np.float32(255)
+
+
+def _load_digits(data_dir: Path | None) -> NDArray[np.float32]:
+    from stability_sweep.targets.images.digits import digits_images
+
+    return digits_images()
+
+
+MNIST = DataSet("MNIST", 60_000, _load_mnist, may_be_missing=True)
+DIGITS = DataSet("scikit-learn's digits", 1_797, _load_digits, may_be_missing=False)
+
+DATASETS: Registry[DataSet] = Registry(
+    "stability_sweep.datasets", {name: f"{__name__}:{name.upper()}" for name in ("mnist", "digits")}
+)
+"""Every data set by the name that a definition gives it."""
