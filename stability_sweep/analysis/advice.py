@@ -8,6 +8,7 @@ import pandas as pd
 
 from stability_sweep.analysis.proportion import Proportion
 from stability_sweep.definition.claims import Claim
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 
@@ -34,41 +35,41 @@ def judge_claims(claims: Sequence[Claim], frame: pd.DataFrame) -> pd.DataFrame:
         the study's best stable trial's; NaN if unknown).
     """
     trials = counted(frame)
-    finished = trials[trials["outcome"].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
-    best = trials.loc[trials["outcome"] == Outcome.STABLE.value, "validation_loss"].min()
+    finished = trials[trials[columns.OUTCOME].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
+    best = trials.loc[trials[columns.OUTCOME] == Outcome.STABLE.value, columns.VALIDATION_LOSS].min()
     rows = []
     for claim in claims:
         names = [condition.dimension for condition in claim.conditions]
         meets = _meets(claim, trials, names)
         under, others = Proportion.diverged(trials[meets]), Proportion.diverged(trials[~meets])
         low, high = under.interval
-        learned = int((trials.loc[meets, "outcome"] == Outcome.STABLE.value).sum())
-        under_best = finished.loc[meets.reindex(finished.index), "validation_loss"].min()
+        learned = int((trials.loc[meets, columns.OUTCOME] == Outcome.STABLE.value).sum())
+        under_best = finished.loc[meets.reindex(finished.index), columns.VALIDATION_LOSS].min()
         rows.append(
             {
-                "claim": claim.says,
-                "source": claim.source,
-                "verdict": _verdict(under, learned, claim.tolerance),
-                "tolerance": claim.tolerance,
-                "diverged": under.count,
-                "total": under.total,
-                "fraction": under.value,
-                "low": low,
-                "high": high,
-                "others_diverged": others.count,
-                "others_total": others.total,
-                "learned": learned,
-                "stalled": int((trials.loc[meets, "outcome"] == Outcome.STALLED.value).sum()),
-                "best_validation_loss": float(under_best),
-                "cost": float(under_best - best),
+                columns.CLAIM: claim.says,
+                columns.SOURCE: claim.source,
+                columns.VERDICT: _verdict(under, learned, claim.tolerance),
+                columns.TOLERANCE: claim.tolerance,
+                columns.DIVERGED: under.count,
+                columns.TOTAL: under.total,
+                columns.FRACTION: under.value,
+                columns.LOW: low,
+                columns.HIGH: high,
+                columns.OTHERS_DIVERGED: others.count,
+                columns.OTHERS_TOTAL: others.total,
+                columns.LEARNED: learned,
+                columns.STALLED: int((trials.loc[meets, columns.OUTCOME] == Outcome.STALLED.value).sum()),
+                columns.BEST_VALIDATION_LOSS: float(under_best),
+                columns.COST: float(under_best - best),
             }
         )
-    return pd.DataFrame(rows, columns=list(rows[0]) if rows else ["claim"])
+    return pd.DataFrame(rows, columns=list(rows[0]) if rows else [columns.CLAIM])
 
 
 def _meets(claim: Claim, trials: pd.DataFrame, names: list[str]) -> pd.Series[bool]:
-    columns = [trials[name] for name in names]
-    values = [claim.holds(dict(zip(names, row, strict=True))) for row in zip(*columns, strict=True)]
+    settings = zip(*(trials[name] for name in names), strict=True)
+    values = [claim.holds(dict(zip(names, row, strict=True))) for row in settings]
     return pd.Series(values, index=trials.index, dtype=bool)
 
 

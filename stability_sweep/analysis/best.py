@@ -7,6 +7,7 @@ import pandas as pd
 
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.search_space import SearchSpace
@@ -18,6 +19,19 @@ FEWEST_NEIGHBOURS = 3
 """With fewer neighbours a good trial may be luck."""
 
 MOST_CANDIDATES = 200
+"""Neighbours are counted for at most so many safe trials, those with the lowest loss."""
+
+FIGURES = [
+    columns.VALIDATION_LOSS,
+    columns.NEIGHBOURS_LOSS,
+    columns.PROBABILITY,
+    columns.LOW,
+    columns.HIGH,
+    columns.NEIGHBOURS,
+    columns.NEIGHBOURS_DIVERGED,
+    columns.PRICE,
+]
+"""Columns of the table after a trial's number and its settings."""
 
 
 def best_stable_settings(
@@ -33,29 +47,32 @@ def best_stable_settings(
     Never an isolated lucky trial: at least three other trials must be its neighbours (settings that the surface takes
     for alike), and the surface's own P(diverge) rests on them.
 
+    Args:
+        frame: a study's trials, from `study_frame`.
+        space: its search space.
+        surface: fitted to those trials.
+        tolerance: P(diverge) up to which a setting is called safe, from 0 to 1.
+        count: the most rows of the table.
+
     Returns:
         Columns ``number``, one per dimension, ``validation_loss``, ``neighbours_loss`` (median over the stable
         neighbours), ``probability``, ``low``, ``high`` (P(diverge), 90% band), ``neighbours``,
         ``neighbours_diverged``, ``price`` (validation loss above that of the best stable trial of all, however risky).
         Best first; empty if no trial is safe enough.
     """
-    names = list(space)
-    columns = [
-        "number", *names, "validation_loss", "neighbours_loss", "probability", "low", "high", "neighbours",
-        "neighbours_diverged", "price",
-    ]  # fmt: skip
-    stable = frame[(frame["outcome"] == Outcome.STABLE.value) & np.isfinite(frame["validation_loss"])]
+    names = [columns.NUMBER, *space, *FIGURES]
+    stable = frame[(frame[columns.OUTCOME] == Outcome.STABLE.value) & np.isfinite(frame[columns.VALIDATION_LOSS])]
     if stable.empty:
-        return pd.DataFrame(columns=columns)
-    safe = stable.join(surface.predict(stable).drop(columns="median"))
-    safe = safe[safe["probability"] <= tolerance].nsmallest(MOST_CANDIDATES, "validation_loss")
+        return pd.DataFrame(columns=names)
+    safe = stable.join(surface.predict(stable).drop(columns=columns.MEDIAN))
+    safe = safe[safe[columns.PROBABILITY] <= tolerance].nsmallest(MOST_CANDIDATES, columns.VALIDATION_LOSS)
     trials = counted(frame)
     is_near = surface.nearness(safe, trials) >= NEIGHBOUR if len(safe) else np.zeros((0, len(trials)), dtype=bool)
-    diverged = (trials["outcome"] == Outcome.DIVERGED.value).to_numpy()
-    losses = trials["validation_loss"].where(trials["outcome"] == Outcome.STABLE.value).to_numpy()
-    safe["neighbours"] = is_near.sum(axis=1) - 1  # itself
-    safe["neighbours_diverged"] = is_near.astype(int) @ diverged.astype(int)
-    safe["neighbours_loss"] = [float(np.nanmedian(losses[near])) for near in is_near]
-    safe["price"] = safe["validation_loss"] - stable["validation_loss"].min()
-    supported: pd.DataFrame = safe.loc[safe["neighbours"] >= FEWEST_NEIGHBOURS, columns]
+    diverged = (trials[columns.OUTCOME] == Outcome.DIVERGED.value).to_numpy()
+    losses = trials[columns.VALIDATION_LOSS].where(trials[columns.OUTCOME] == Outcome.STABLE.value).to_numpy()
+    safe[columns.NEIGHBOURS] = is_near.sum(axis=1) - 1  # itself
+    safe[columns.NEIGHBOURS_DIVERGED] = is_near.astype(int) @ diverged.astype(int)
+    safe[columns.NEIGHBOURS_LOSS] = [float(np.nanmedian(losses[near])) for near in is_near]
+    safe[columns.PRICE] = safe[columns.VALIDATION_LOSS] - stable[columns.VALIDATION_LOSS].min()
+    supported: pd.DataFrame = safe.loc[safe[columns.NEIGHBOURS] >= FEWEST_NEIGHBOURS, names]
     return supported.head(count).reset_index(drop=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from stability_sweep.analysis.proportion import Proportion
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.axes import Axis
@@ -21,7 +22,7 @@ def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
         an empty cell), ``low``, ``high`` (Wilson's 95% interval; 0 and 1 in an empty cell).
     """
     trials = counted(frame)
-    diverged = (trials["outcome"] == Outcome.DIVERGED.value).to_numpy()
+    diverged = (trials[columns.OUTCOME] == Outcome.DIVERGED.value).to_numpy()
     cell = y.bands(trials[y.name].tolist()) * len(x.labels) + x.bands(trials[x.name].tolist())
     totals, events = (
         np.bincount(cell[part], minlength=len(x.labels) * len(y.labels)) for part in (slice(None), diverged)
@@ -29,11 +30,11 @@ def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
     return pd.DataFrame(
         [
             {
-                "x_band": index % len(x.labels),
-                "y_band": index // len(x.labels),
-                "x": x.labels[index % len(x.labels)],
-                "y": y.labels[index // len(x.labels)],
-                **_columns(Proportion(int(count), int(total))),
+                columns.X_BAND: index % len(x.labels),
+                columns.Y_BAND: index // len(x.labels),
+                columns.X: x.labels[index % len(x.labels)],
+                columns.Y: y.labels[index // len(x.labels)],
+                **_counts(Proportion(int(count), int(total))),
             }
             for index, (count, total) in enumerate(zip(events, totals, strict=True))
         ]
@@ -46,18 +47,18 @@ def divergence_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
     bands = pd.Series(axis.bands(trials[axis.name].tolist()), index=trials.index)
     return pd.DataFrame(
         [
-            {"band": band, "label": label, **_columns(Proportion.diverged(trials[bands == band]))}
+            {columns.BAND: band, columns.LABEL: label, **_counts(Proportion.diverged(trials[bands == band]))}
             for band, label in enumerate(axis.labels)
         ]
     )
 
 
-def _columns(share: Proportion) -> dict[str, float | int]:
+def _counts(share: Proportion) -> dict[str, float | int]:
     low, high = share.interval
     return {
-        "diverged": share.count,
-        "total": share.total,
-        "fraction": share.value,
-        "low": low,
-        "high": high,
+        columns.DIVERGED: share.count,
+        columns.TOTAL: share.total,
+        columns.FRACTION: share.value,
+        columns.LOW: low,
+        columns.HIGH: high,
     }

@@ -6,12 +6,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.space.axes import Axis
+from stability_sweep.space.roles import LEARNING_RATE
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array, Integers
 
 USUAL_TRIALS = 0.05
 """The usual range leaves out the extremes of this share of the stable trials on either side."""
@@ -22,36 +25,67 @@ MOST_TRIALS_PER_OUTCOME = 300
 FEWEST_STABLE_TRIALS = 5
 """With fewer stable trials nobody knows what is usual."""
 
+ORIGIN_COLUMNS = [
+    columns.CAUSE,
+    columns.ORIGIN,
+    columns.TRIALS,
+    columns.SHARE,
+    columns.MEDIAN_STEP,
+    columns.LOWEST_LEARNING_RATE,
+    columns.HIGHEST_LEARNING_RATE,
+]
+BAND_COLUMNS = [
+    columns.BAND,
+    columns.LABEL,
+    columns.CAUSE,
+    columns.TRIALS,
+    columns.SHARE,
+    columns.MEDIAN_STEP,
+]
+WARNING_COLUMNS = [
+    columns.SIGNAL,
+    columns.WARNED,
+    columns.DIVERGED,
+    columns.LEAD_STEPS,
+    columns.SHORTEST_LEAD_STEPS,
+    columns.LONGEST_LEAD_STEPS,
+    columns.FALSE_ALARMS,
+    columns.STABLE,
+    columns.LOW,
+    columns.HIGH,
+]
 
-def divergence_origins(frame: pd.DataFrame) -> pd.DataFrame:
+
+def divergence_origins(frame: pd.DataFrame, space: SearchSpace) -> pd.DataFrame:
     """How often divergence began in which tensor, most frequent first.
 
     Args:
         frame: a study's trials, from `study_frame`.
+        space: its search space.
 
     Returns:
         Columns ``cause``, ``origin`` (None where the autopsy found none), ``trials``, ``share`` (of the diverged
-        trials), ``median_step``, ``lowest_learning_rate``, ``highest_learning_rate``.
+        trials), ``median_step``, ``lowest_learning_rate``, ``highest_learning_rate`` (NaN in a study without
+        one).
     """
-    diverged = frame[frame["outcome"] == Outcome.DIVERGED.value]
-    groups = diverged.groupby(["divergence_cause", "divergence_origin"], dropna=False)
+    diverged = frame[frame[columns.OUTCOME] == Outcome.DIVERGED.value]
+    rate = space.role(LEARNING_RATE)
+    rates = pd.Series(np.nan, index=diverged.index) if rate is None else diverged[rate]
+    groups = diverged.groupby([columns.DIVERGENCE_CAUSE, columns.DIVERGENCE_ORIGIN], dropna=False)
     rows = [
         {
-            "cause": cause,
-            "origin": origin,
-            "trials": len(group),
-            "share": len(group) / len(diverged),
-            "median_step": float(group["divergence_step"].median()),
-            "lowest_learning_rate": float(group["learning_rate"].min()),
-            "highest_learning_rate": float(group["learning_rate"].max()),
+            columns.CAUSE: cause,
+            columns.ORIGIN: origin,
+            columns.TRIALS: len(group),
+            columns.SHARE: len(group) / len(diverged),
+            columns.MEDIAN_STEP: float(group[columns.DIVERGENCE_STEP].median()),
+            columns.LOWEST_LEARNING_RATE: float(rates[group.index].min()),
+            columns.HIGHEST_LEARNING_RATE: float(rates[group.index].max()),
         }
         for (cause, origin), group in groups
     ]
-    columns = [
-        "cause", "origin", "trials", "share", "median_step", "lowest_learning_rate", "highest_learning_rate",
-    ]  # fmt: skip
-    table = pd.DataFrame(rows, columns=columns)
-    return table.sort_values(["trials", "median_step"], ascending=[False, True]).reset_index(drop=True)
+    table = pd.DataFrame(rows, columns=ORIGIN_COLUMNS)
+    return table.sort_values([columns.TRIALS, columns.MEDIAN_STEP], ascending=[False, True]).reset_index(drop=True)
 
 
 def origins_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
@@ -61,14 +95,14 @@ def origins_by_band(frame: pd.DataFrame, axis: Axis) -> pd.DataFrame:
         Columns ``band`` (index), ``label``, ``cause``, ``trials``, ``share`` (of the band's diverged trials),
         ``median_step``. Bands in which nothing diverged are left out.
     """
-    diverged = frame[frame["outcome"] == Outcome.DIVERGED.value]
+    diverged = frame[frame[columns.OUTCOME] == Outcome.DIVERGED.value]
     bands = pd.Series(axis.bands(diverged[axis.name].tolist()), index=diverged.index)
     rows = []
     for band, inside in diverged.groupby(bands):
-        for cause, group in inside.groupby("divergence_cause", dropna=False):
-            rows.append([band, axis.labels[int(band)], cause, len(group), len(group) / len(inside),
-                         float(group["divergence_step"].median())])  # fmt: skip
-    return pd.DataFrame(rows, columns=["band", "label", "cause", "trials", "share", "median_step"])
+        for cause, group in inside.groupby(columns.DIVERGENCE_CAUSE, dropna=False):
+            share, median = len(group) / len(inside), float(group[columns.DIVERGENCE_STEP].median())
+            rows.append([band, axis.labels[int(band)], cause, len(group), share, median])
+    return pd.DataFrame(rows, columns=BAND_COLUMNS)
 
 
 @dataclass(frozen=True)
@@ -78,13 +112,13 @@ class UsualRange:
     low: float
     high: float
 
-    def first_exit(self, steps: npt.NDArray[np.int64], values: npt.NDArray[np.float64]) -> int | None:
+    def first_exit(self, steps: Integers, values: Array) -> int | None:
         """The first step at which the signal is outside, or not a number."""
         outside = ~((values >= self.low) & (values <= self.high))
         return int(steps[outside][0]) if outside.any() else None
 
 
-def usual_range(lows: npt.NDArray[np.float64], highs: npt.NDArray[np.float64]) -> UsualRange:
+def usual_range(lows: Array, highs: Array) -> UsualRange:
     """The range from the smallest and the largest value of a signal in each stable trial, both (trials,).
 
     Its ends are the 5th percentile of the smallest and the 95th of the largest values.
@@ -115,17 +149,14 @@ def warning_signs(trials: Iterable[tuple[TrialResult, Telemetry]], signals: Iter
     pairs = list(trials)
     stable = [telemetry for result, telemetry in pairs if result.outcome is Outcome.STABLE]
     diverged = [(result.divergence.step, telemetry) for result, telemetry in pairs if result.divergence is not None]
-    columns = [
-        "signal", "warned", "diverged", "lead_steps", "shortest_lead_steps", "longest_lead_steps", "false_alarms",
-        "stable", "low", "high",
-    ]  # fmt: skip
     rows = [_row(name, *measured) for name in signals if (measured := _measured(name, stable, diverged)) is not None]
-    table = pd.DataFrame(rows, columns=columns)
+    table = pd.DataFrame(rows, columns=WARNING_COLUMNS)
     if table.empty:
         return table
-    reliability = table["warned"] / table["diverged"].clip(lower=1) - table["false_alarms"] / table["stable"]
-    order = reliability.to_frame("reliability").assign(lead=table["lead_steps"].fillna(0))
-    return table.loc[order.sort_values(["reliability", "lead"], ascending=False).index].reset_index(drop=True)
+    warned = table[columns.WARNED] / table[columns.DIVERGED].clip(lower=1)
+    reliability = warned - table[columns.FALSE_ALARMS] / table[columns.STABLE]
+    ranking = pd.concat([reliability, table[columns.LEAD_STEPS].fillna(0)], axis=1, keys=["reliability", "lead"])
+    return table.loc[ranking.sort_values(["reliability", "lead"], ascending=False).index].reset_index(drop=True)
 
 
 _Diverged = list[tuple[int, Telemetry]]
@@ -150,20 +181,20 @@ def _row(name: str, stable: list[Telemetry], diverged: _Diverged) -> dict[str, o
         left = usual.first_exit(telemetry.steps[before], telemetry.signal(name)[before])
         if left is not None:
             leads.append(step - left)
-    others = ~np.eye(len(stable), dtype=bool)
+    others = ~np.eye(len(stable), dtype=bool)  # row i: all stable trials but the i-th
     alarms = sum(
         usual_range(lows[mask], highs[mask]).first_exit(t.steps, t.signal(name)) is not None
         for mask, t in zip(others, stable, strict=True)
     )
     return {
-        "signal": name,
-        "warned": len(leads),
-        "diverged": len(diverged),
-        "lead_steps": float(np.median(leads)) if leads else np.nan,
-        "shortest_lead_steps": min(leads) if leads else np.nan,
-        "longest_lead_steps": max(leads) if leads else np.nan,
-        "false_alarms": alarms,
-        "stable": len(stable),
-        "low": usual.low,
-        "high": usual.high,
+        columns.SIGNAL: name,
+        columns.WARNED: len(leads),
+        columns.DIVERGED: len(diverged),
+        columns.LEAD_STEPS: float(np.median(leads)) if leads else np.nan,
+        columns.SHORTEST_LEAD_STEPS: min(leads) if leads else np.nan,
+        columns.LONGEST_LEAD_STEPS: max(leads) if leads else np.nan,
+        columns.FALSE_ALARMS: alarms,
+        columns.STABLE: len(stable),
+        columns.LOW: usual.low,
+        columns.HIGH: usual.high,
     }

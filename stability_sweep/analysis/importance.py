@@ -9,13 +9,13 @@ import math
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from stability_sweep.analysis.groups import with_times
 from stability_sweep.analysis.proportion import CONFIDENCE
-from stability_sweep.analysis.survival import with_times
+from stability_sweep.results import columns
 from stability_sweep.space.search_space import SearchSpace
-from stability_sweep.typing import Array
+from stability_sweep.typing import Array, Mask
 
 MOST_FOREST_TRIALS = 1000
 """A study with more trials is judged by a random sample of them, for speed."""
@@ -26,7 +26,7 @@ FOLDS = 5
 PERMUTATIONS = 2
 SMALLEST_LEAF = 3
 
-Mask = npt.NDArray[np.bool_]
+COLUMNS = [columns.DIMENSION, columns.IMPORTANCE, columns.LOW, columns.HIGH, columns.TRIALS]
 
 
 def dimension_importance(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> pd.DataFrame:
@@ -51,18 +51,19 @@ def dimension_importance(frame: pd.DataFrame, space: SearchSpace, *, seed: int =
     trials = with_times(frame)
     if len(trials) > MOST_FOREST_TRIALS:
         trials = trials.sample(MOST_FOREST_TRIALS, random_state=seed)
-    event = trials["event"].to_numpy()
-    places = {name: np.array([axis.position(value) for value in trials[name].tolist()])
-              for name, axis in space.axes.items()}  # fmt: skip
-    places = {name: column for name, column in places.items() if len(set(column.tolist())) > 1}
-    rows: list[dict[str, Any]] = []
-    if len(trials) >= FEWEST_TRIALS and min(event.sum(), (~event).sum()) >= 2 and places:
-        increases = _score_increases(np.column_stack(list(places.values())), event, seed)
+    event = trials[columns.EVENT].to_numpy()
+    positions = {
+        name: np.array([axis.position(value) for value in trials[name].tolist()]) for name, axis in space.axes.items()
+    }
+    varied = {name: column for name, column in positions.items() if len(set(column.tolist())) > 1}
+    rows: list[list[Any]] = []
+    if len(trials) >= FEWEST_TRIALS and min(event.sum(), (~event).sum()) >= 2 and varied:
+        increases = _score_increases(np.column_stack(list(varied.values())), event, seed)
         intervals = map(_mean_interval, increases.T) if len(increases) >= 2 else []
-        for name, (value, low, high) in zip(places, intervals, strict=False):
-            rows.append({"dimension": name, "importance": value, "low": low, "high": high, "trials": len(trials)})
-    table = pd.DataFrame(rows, columns=["dimension", "importance", "low", "high", "trials"])
-    return table.sort_values("importance", ascending=False, kind="stable").reset_index(drop=True)
+        for name, (value, low, high) in zip(varied, intervals, strict=False):
+            rows.append([name, value, low, high, len(trials)])
+    table = pd.DataFrame(rows, columns=COLUMNS)
+    return table.sort_values(columns.IMPORTANCE, ascending=False, kind="stable").reset_index(drop=True)
 
 
 def _score_increases(matrix: Array, event: Mask, seed: int) -> Array:

@@ -9,17 +9,17 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.speed_limit import representatives
 from stability_sweep.analysis.surface import Surface
+from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
 from stability_sweep.space.dimensions import Choices, Value
 from stability_sweep.space.roles import ROLES
 from stability_sweep.space.search_space import SearchSpace
-from stability_sweep.typing import Array
+from stability_sweep.typing import Array, Integers
 
 GRID = 28
 """Columns of a map along a range."""
@@ -63,16 +63,16 @@ class PairMap:
 
     def grid(self, column: str, index: int) -> Array:
         """One column of one slice, (y, x)."""
-        part = self.table[self.table["slice"] == index]
+        part = self.table[self.table[columns.SLICE] == index]
         return part[column].to_numpy(np.float64).reshape(len(self.y_positions), len(self.x_positions))
 
-    def slice_of(self, trials: pd.DataFrame) -> npt.NDArray[np.int64]:
+    def slice_of(self, trials: pd.DataFrame) -> Integers:
         """For every trial the slice that it is nearest to."""
         if self.third is None:
             return np.zeros(len(trials), dtype=np.int64)
-        places = np.array([self.third.position(s.value) for s in self.slices if s.value is not None])
+        slices = np.array([self.third.position(s.value) for s in self.slices if s.value is not None])
         positions = np.array([self.third.position(value) for value in trials[self.third.name].tolist()])
-        return np.asarray(np.abs(positions[:, None] - places[None, :]).argmin(axis=1), dtype=np.int64)
+        return np.asarray(np.abs(positions[:, None] - slices[None, :]).argmin(axis=1), dtype=np.int64)
 
 
 def mapped_dimensions(space: SearchSpace, importance: Sequence[str] = ()) -> list[str]:
@@ -107,20 +107,28 @@ def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis
     """The map of two dimensions, along axes that may be longer than the study's own.
 
     Where the study did not search, there is no probability (NaN): a surface is not to be trusted there.
+
+    Args:
+        surface: the fitted surface.
+        space: its search space.
+        x: an axis of one of its dimensions, from left to right.
+        y: of another one, from bottom to top.
+        third: of a third one, which runs through slices; None for a map of one slice.
     """
     slices: tuple[Slice, ...] = (Slice(ALL, None),)
     if third is not None:
         slices = tuple(Slice(label, value) for label, value in representatives(space, third.name, MOST_SLICES))
     (x_positions, x_values), (y_positions, y_values) = grid_values(x, GRID), grid_values(y, GRID)
     rows = pd.MultiIndex.from_product(
-        [range(len(slices)), range(len(y_values)), range(len(x_values))], names=["slice", "row", "column"]
+        [range(len(slices)), range(len(y_values)), range(len(x_values))],
+        names=[columns.SLICE, columns.ROW, columns.COLUMN],
     ).to_frame(index=False)
     standing = baseline_point(space)
     points = pd.DataFrame({name: [value] * len(rows) for name, value in standing.items()})
-    points[x.name] = pd.Series(x_values)[rows["column"]].to_numpy()
-    points[y.name] = pd.Series(y_values)[rows["row"]].to_numpy()
+    points[x.name] = pd.Series(x_values)[rows[columns.COLUMN]].to_numpy()
+    points[y.name] = pd.Series(y_values)[rows[columns.ROW]].to_numpy()
     if third is not None:
-        points[third.name] = pd.Series([s.value for s in slices])[rows["slice"]].to_numpy()
+        points[third.name] = pd.Series([s.value for s in slices])[rows[columns.SLICE]].to_numpy()
     is_searched = pd.Series(True, index=points.index)
     for axis in (x, y):
         inside = pd.Series([contains(space, axis.name, value) for value in points[axis.name].tolist()])
@@ -128,11 +136,11 @@ def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis
         is_searched &= inside
     table = pd.DataFrame(
         {
-            "slice": rows["slice"],
-            "x": pd.Series(x_values)[rows["column"]].to_numpy(),
-            "y": pd.Series(y_values)[rows["row"]].to_numpy(),
-            "x_position": x_positions[rows["column"]],
-            "y_position": y_positions[rows["row"]],
+            columns.SLICE: rows[columns.SLICE],
+            columns.X: pd.Series(x_values)[rows[columns.COLUMN]].to_numpy(),
+            columns.Y: pd.Series(y_values)[rows[columns.ROW]].to_numpy(),
+            columns.X_POSITION: x_positions[rows[columns.COLUMN]],
+            columns.Y_POSITION: y_positions[rows[columns.ROW]],
         }
     ).join(surface.predict(points).where(is_searched))
     return PairMap(x, y, third, slices, x_positions, y_positions, table)
@@ -169,22 +177,22 @@ def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:
 
 
 def half_surface(surface: Surface, space: SearchSpace) -> pd.DataFrame:
-    """P(diverge) on a solid grid of the three core dimensions, for a view of the 50% surface.
+    """P(diverge) on a solid grid of the dimensions that have the three roles, for a view of the 50% surface.
 
     Returns:
-        Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on their axes) and ``probability``; empty
-        unless all three are searched.
+        Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on the axes of the dimensions with these
+        roles) and ``probability``; empty unless all three are searched.
     """
-    axes = space.searched
-    core = [name for name in space.core if name in axes]
-    if len(core) < len(ROLES):
-        return pd.DataFrame(columns=[*space.core, "probability"])
-    grids = {name: grid_values(axes[name], SOLID_GRID) for name in core}
+    searched = {role: axis for role in ROLES if (axis := space.searched.get(space.role(role) or "")) is not None}
+    if len(searched) < len(ROLES):
+        return pd.DataFrame(columns=[*ROLES, columns.PROBABILITY])
+    grids = {role: grid_values(axis, SOLID_GRID) for role, axis in searched.items()}
+    # Every node of the grid as a column: its index along each of the three axes.
     index = np.indices([len(positions) for positions, _ in grids.values()]).reshape(3, -1)
     points = pd.DataFrame({name: [value] * index.shape[1] for name, value in baseline_point(space).items()})
-    places = pd.DataFrame()
-    for row, (name, (positions, values)) in zip(index, grids.items(), strict=True):
-        points[name] = pd.Series(values)[row].to_numpy()
-        places[name] = positions[row]
-    places["probability"] = surface.predict(points)["median"]
-    return places
+    solid = pd.DataFrame()
+    for row, (role, (positions, values)) in zip(index, grids.items(), strict=True):
+        points[searched[role].name] = pd.Series(values)[row].to_numpy()
+        solid[role] = positions[row]
+    solid[columns.PROBABILITY] = surface.predict(points)[columns.MEDIAN]
+    return solid

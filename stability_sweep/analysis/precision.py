@@ -10,7 +10,9 @@ import pandas as pd
 
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import fit_surface
+from stability_sweep.results import columns
 from stability_sweep.space.dimensions import Range
+from stability_sweep.space.roles import LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
 
 HALF = 0.5
@@ -31,25 +33,37 @@ class Precision:
 
 
 def line_precision(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Precision | None:
-    """How well the 50% line is known, where it is known least; None with too few trials for a surface.
+    """How well the 50% line is known, where it is known least; None where there is no line.
 
-    A line outside the searched range is known if its band lies outside too. Dimensions beyond the three core ones stand
-    at the baseline (`analysis.baseline`).
+    There is none with too few trials for a surface, and none without a learning rate, a batch size and a clip norm.
+
+    A line outside the searched range is known if its band lies outside too. All other dimensions stand at the
+    baseline (`analysis.baseline`).
 
     Args:
         frame: trials from `study_frame`; failed ones are left out.
         space: its search space; the learning rate is a logarithmic range.
         seed: of the draws.
     """
-    rates = space["learning_rate"]
+    rate = space.role(LEARNING_RATE)
+    if rate is None:
+        return None
+    rates = space[rate]
     assert isinstance(rates, Range)
     low, high = math.log10(rates.low), math.log10(rates.high)
     surface = fit_surface(frame, space, seed=seed)
     if surface is None:
         return None
     lines = speed_limits(surface, space, tolerance=HALF, seed=seed)
+    if lines.empty:
+        return None
     with np.errstate(divide="ignore"):  # 0: the line lies below the range
-        ends = np.log10(lines[["low", "high"]].to_numpy(np.float64)).clip(low, high)
+        ends = np.log10(lines[[columns.LOW, columns.HIGH]].to_numpy(np.float64)).clip(low, high)
     half_widths = (ends[:, 1] - ends[:, 0]) / 2
     widest = lines.iloc[int(half_widths.argmax())]
-    return Precision(float(half_widths.max()), surface.trials, float(widest["batch_size"]), str(widest["clip"]))
+    return Precision(
+        float(half_widths.max()),
+        surface.trials,
+        float(widest[columns.BATCH_SIZE]),
+        str(widest[columns.CLIP]),
+    )

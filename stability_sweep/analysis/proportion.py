@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 
 CONFIDENCE = 0.95
@@ -37,4 +38,4 @@ class Proportion:
     @classmethod
     def diverged(cls, frame: pd.DataFrame) -> Proportion:
         """The share of diverged trials among the rows of a frame (without failed ones)."""
-        return cls(int((frame["outcome"] == Outcome.DIVERGED.value).sum()), len(frame))
+        return cls(int((frame[columns.OUTCOME] == Outcome.DIVERGED.value).sum()), len(frame))

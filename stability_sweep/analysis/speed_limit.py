@@ -8,24 +8,39 @@ from itertools import pairwise
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.surface import BAND, Surface
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.dimensions import Choices, Value
+from stability_sweep.space.roles import ROLES
 from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array
 
 RATES = 61
 """Learning rates that are looked at; between two of them the limit is interpolated."""
 
 DRAWS = 200
+"""From the posterior, for the band of one limit."""
+
 MOST_BATCHES = 9
 MOST_CLIP_BANDS = 4
 
 REACHED, NOT_REACHED, NONE_IS_SAFE, UNKNOWN = "reached", "not reached", "none is safe", "unknown"
+
+COLUMNS = [
+    columns.BATCH_SIZE,
+    columns.CLIP,
+    columns.CLIP_NORM,
+    columns.LIMIT,
+    columns.LOW,
+    columns.HIGH,
+    columns.STATUS,
+    columns.TRIALS,
+]
 
 
 def speed_limits(
@@ -36,46 +51,60 @@ def speed_limits(
     The limit is where the posterior median first passes the tolerance, from below. Every joint draw from the posterior
     has a limit of its own; their quantiles are the band. A draw's limit is its last safe rate below the rate at which
     the median passes one half: among dozens of rates far below that, some draw is over a few percent by chance, which
-    says nothing about the boundary. Dimensions beyond the three core ones stand at the baseline.
+    says nothing about the boundary. Dimensions without a role stand at the baseline.
 
     Args:
-        surface: the fitted surface; learning rate must be one of its dimensions.
+        surface: the fitted surface.
         space: its search space.
-        tolerance: what is called safe.
+        tolerance: P(diverge) up to which a rate is called safe, from 0 to 1.
         seed: of the draws.
 
     Returns:
         One row per batch size and band of clipping: ``batch_size``, ``clip`` (label), ``clip_norm`` (value at which
         it was computed), ``limit`` (from the posterior median; NaN unless reached), ``low`` and ``high`` (90% credible
         band; 0 stands for "none is safe", infinity for "not reached"), ``status`` (`status_of`), ``trials`` (those that
-        the surface rests on). Empty if the learning rate is not searched.
+        the surface rests on). Empty if the study lacks one of these roles, or does not search the learning rate.
     """
-    columns = ["batch_size", "clip", "clip_norm", "limit", "low", "high", "status", "trials"]
-    axes = space.axes
-    if "learning_rate" not in surface.encoding.names:
-        return pd.DataFrame(columns=columns)
-    rates = _rates(axes["learning_rate"])
-    is_listed = bool(axes["learning_rate"].values)
+    rate, batch_size, clip_norm = (space.role(role) for role in ROLES)
+    if rate is None or batch_size is None or clip_norm is None or rate not in surface.encoding.names:
+        return pd.DataFrame(columns=COLUMNS)
     standing, rows = baseline_point(space), []
-    for clip_label, clip in representatives(space, "clip_norm", MOST_CLIP_BANDS):
-        for _, batch in representatives(space, "batch_size", MOST_BATCHES):
-            point = {**standing, "batch_size": batch, "clip_norm": clip}
-            line = points_at(point, learning_rate=rates)
-            found = surface.predict(line)
-            median = found["median"].to_numpy()
-            limit = _crossing(rates, median, tolerance, is_listed=is_listed)
-            drawn = [
-                _crossing(rates, _from_boundary(draw, median, tolerance), tolerance, is_listed=is_listed)
-                for draw in surface.draws(line, DRAWS, seed=seed)
-            ]
-            low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
-            low, high = min(low, limit), max(high, limit)
-            if (found["high"] <= tolerance).all():  # of dozens of rates, some draw is over it at one by chance
-                low = high = math.inf
-            status = status_of(limit, float(low), float(high))
+    for label, clip in representatives(space, clip_norm, MOST_CLIP_BANDS):
+        for _, batch in representatives(space, batch_size, MOST_BATCHES):
+            point = {**standing, batch_size: batch, clip_norm: clip}
+            limit, low, high = _limit_at(surface, point, space.axes[rate], tolerance, seed)
+            status = status_of(limit, low, high)
             shown = limit if status == REACHED else math.nan
-            rows.append([batch, clip_label, clip, shown, float(low), float(high), status, surface.trials])
-    return pd.DataFrame(rows, columns=columns)
+            rows.append([batch, label, clip, shown, low, high, status, surface.trials])
+    return pd.DataFrame(rows, columns=COLUMNS)
+
+
+def _limit_at(
+    surface: Surface, point: Mapping[str, Value], axis: Axis, tolerance: float, seed: int
+) -> tuple[float, float, float]:
+    """The limit along the axis of the learning rate through a point, and the ends of its band, as `status_of` reads.
+
+    Args:
+        surface: the fitted surface.
+        point: of every dimension a value; that of the learning rate does not matter.
+        axis: of the learning rate.
+        tolerance: P(diverge) up to which a rate is called safe, from 0 to 1.
+        seed: of the draws.
+    """
+    rates, is_listed = _rates(axis), bool(axis.values)
+    line = points_at(point, **{axis.name: rates})
+    found = surface.predict(line)
+    median = found[columns.MEDIAN].to_numpy()
+    limit = _crossing(rates, median, tolerance, is_listed=is_listed)
+    drawn = [
+        _crossing(rates, _from_boundary(draw, median, tolerance), tolerance, is_listed=is_listed)
+        for draw in surface.draws(line, DRAWS, seed=seed)
+    ]
+    # "nearest": a limit may be 0 or infinite, and nothing lies between infinity and a number.
+    low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
+    if (found[columns.HIGH] <= tolerance).all():  # of dozens of rates, some draw is over it at one by chance
+        return limit, math.inf, math.inf
+    return limit, min(float(low), limit), max(float(high), limit)
 
 
 def status_of(limit: float, low: float, high: float) -> str:
@@ -102,32 +131,31 @@ def status_of(limit: float, low: float, high: float) -> str:
 
 def limit_in_words(row: Mapping[Any, Any]) -> str:
     """``1.2e-3 (90% band 8e-4 to 2e-3)``, from a row of `speed_limits`."""
-    if row["status"] == NOT_REACHED:
+    if row[columns.STATUS] == NOT_REACHED:
         return "not reached: every learning rate of the study is safe"
-    if row["status"] == NONE_IS_SAFE:
+    if row[columns.STATUS] == NONE_IS_SAFE:
         return "none is safe: even the smallest learning rate of the study is over the tolerance"
-    if row["status"] == UNKNOWN:
-        above = f" above {format_value(float(row['low']))}" if row["low"] > 0 else ""
+    if row[columns.STATUS] == UNKNOWN:
+        above = f" above {format_value(float(row[columns.LOW]))}" if row[columns.LOW] > 0 else ""
         return f"unknown{above}: not enough trials to say{_band_in_words(row)}"
-    return format_value(float(row["limit"])) + _band_in_words(row)
+    return format_value(float(row[columns.LIMIT])) + _band_in_words(row)
 
 
 def _band_in_words(row: Mapping[Any, Any]) -> str:
     ends = [
         "none" if row[end] == 0 else "beyond the range" if math.isinf(row[end]) else format_value(float(row[end]))
-        for end in ("low", "high")
+        for end in (columns.LOW, columns.HIGH)
     ]
     return f" (90% band {ends[0]} to {ends[1]})"
 
 
-def points_at(point: Mapping[str, Value], **varied: npt.NDArray[Any]) -> pd.DataFrame:
+def points_at(point: Mapping[str, Value], **varied: Array) -> pd.DataFrame:
     """Points that differ from one in the given dimensions only; all arrays have one length."""
-    return pd.DataFrame(
-        {**{name: [value] * len(next(iter(varied.values()))) for name, value in point.items()}, **varied}
-    )
+    count = len(next(iter(varied.values())))
+    return pd.DataFrame({**{name: [value] * count for name, value in point.items()}, **varied})
 
 
-def _rates(axis: Axis) -> npt.NDArray[np.float64]:
+def _rates(axis: Axis) -> Array:
     if axis.values:
         return np.array([float(value) for value in axis.values])
     positions = np.linspace(axis.edges[0], axis.edges[-1], RATES)
@@ -159,9 +187,7 @@ def _spread(count: int, most: int) -> list[int]:
     return sorted({round(i * (count - 1) / (most - 1)) for i in range(most)})
 
 
-def _from_boundary(
-    draw: npt.NDArray[np.float64], median: npt.NDArray[np.float64], tolerance: float
-) -> npt.NDArray[np.float64]:
+def _from_boundary(draw: Array, median: Array, tolerance: float) -> Array:
     """A draw in which nothing is over the tolerance before its last safe rate below the median's boundary."""
     over_half = median > max(0.5, tolerance)
     boundary = int(np.argmax(over_half)) if over_half.any() else len(draw)
@@ -171,9 +197,7 @@ def _from_boundary(
     return np.concatenate([np.minimum(draw[: safe[-1]], tolerance), draw[safe[-1] :]])
 
 
-def _crossing(
-    rates: npt.NDArray[np.float64], probability: npt.NDArray[np.float64], tolerance: float, *, is_listed: bool = False
-) -> float:
+def _crossing(rates: Array, probability: Array, tolerance: float, *, is_listed: bool = False) -> float:
     """The first rate at which the tolerance is passed, interpolated; 0 if at the first one, infinity if nowhere.
 
     Of listed rates, the last one before that.

@@ -13,16 +13,19 @@ from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
+from stability_sweep.analysis.horizon import horizon_table
 from stability_sweep.analysis.importance import dimension_importance
 from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
-from stability_sweep.analysis.survival import hazard_by_band, horizon_table, survival_curves
+from stability_sweep.analysis.survival import hazard_by_band, survival_curves
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import TrialResult
 from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources.frame import counted, with_gaps
 from stability_sweep.sources.protocol import StudyFacts
+from stability_sweep.space.roles import LEARNING_RATE
 
 LONGER = (1, 10)
 """Horizons that P(diverge) is estimated at, in multiples of the study's own."""
@@ -43,13 +46,16 @@ class Analysis:
     quality: pd.DataFrame
     maps: list[PairMap]
     solid: pd.DataFrame
+    """Empty unless the dimensions of all three roles are searched."""
     limits: pd.DataFrame
+    """Empty unless the study has the three roles, and searches the learning rate."""
     best: pd.DataFrame
     effects: HazardEffects
     importance: pd.DataFrame
     claims: pd.DataFrame
     origins: pd.DataFrame
     origins_by_rate: pd.DataFrame
+    """Empty where no learning rate is searched."""
     warnings: pd.DataFrame
     survival: dict[str, pd.DataFrame] = field(default_factory=dict)
     """By dimension, as the next two."""
@@ -103,20 +109,20 @@ def analyse(
         seed: of everything that draws.
     """
     space = study.space
-    axes = space.searched
+    axes, rate = space.searched, space.role(LEARNING_RATE)
     # A trial that another program put into the study may lack a dimension: it has no place on a map.
     frame = frame.dropna(subset=list(space))
     import sklearn.ensemble
     import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
 
-    with ThreadPoolExecutor(1) as aside:  # the forest does not need the interpreter's lock, nor the surface
-        forest = aside.submit(dimension_importance, frame, space, seed=seed)
+    with ThreadPoolExecutor(1) as pool:  # the forest does not need the interpreter's lock, nor the surface
+        forest = pool.submit(dimension_importance, frame, space, seed=seed)
         surface = fit_surface(frame, space, seed=seed)
         quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
         importance = forest.result()
-    ranked = importance["dimension"].tolist()
+    ranked = importance[columns.DIMENSION].tolist()
     timed = [name for name in space.core if name in axes]
-    horizon = int(frame["horizon"].max()) if len(frame) else 0
+    horizon = int(frame[columns.HORIZON].max()) if len(frame) else 0
     steps = [horizon * factor for factor in LONGER]
     has_trials = len(counted(frame)) > 0
     return Analysis(
@@ -132,8 +138,8 @@ def analyse(
         effects=hazard_effects(frame, space, seed=seed),
         importance=importance,
         claims=judge_claims(study.claims, frame),
-        origins=divergence_origins(frame),
-        origins_by_rate=origins_by_band(frame, axes["learning_rate"]) if "learning_rate" in axes else pd.DataFrame(),
+        origins=divergence_origins(frame, space),
+        origins_by_rate=origins_by_band(frame, axes[rate]) if rate in axes else pd.DataFrame(),
         warnings=warning_signs(telemetry, study.signals),
         survival={name: survival_curves(frame, axes[name]) for name in timed},
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},

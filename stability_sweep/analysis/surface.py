@@ -25,6 +25,7 @@ from stability_sweep.gaussian_process import (
     fit_binomial,
     learn_kernel,
 )
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.encoding import Encoding
@@ -46,6 +47,9 @@ RESOLUTION = 0.005
 FOLDS = 5
 MOST_VALIDATED = 500
 CHUNK = 4000
+"""Points that are predicted at once, so that memory stays small."""
+
+QUALITY_COLUMNS = [columns.SCORE, columns.MODEL, columns.BASE_RATE, columns.TRIALS]
 
 
 def _on_one_thread(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
@@ -87,10 +91,10 @@ class Surface:
         low, high = expit(mean - reach), expit(mean + reach)
         return pd.DataFrame(
             {
-                "probability": _mean_probability(mean, deviation),
-                "median": expit(mean),
-                "low": np.where(low < RESOLUTION, 0.0, low),
-                "high": np.where(high > 1 - RESOLUTION, 1.0, high),
+                columns.PROBABILITY: _mean_probability(mean, deviation),
+                columns.MEDIAN: expit(mean),
+                columns.LOW: np.where(low < RESOLUTION, 0.0, low),
+                columns.HIGH: np.where(high > 1 - RESOLUTION, 1.0, high),
             },
             index=points.index,
         )
@@ -142,9 +146,8 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     if len(trials) > MOST_VALIDATED:
         trials = trials.sample(MOST_VALIDATED, random_state=seed)
     places, diverged = surface.encoding.encode(trials), _diverged(trials)
-    columns = ["score", "model", "base_rate", "trials"]
     if len(set(diverged)) < 2:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=QUALITY_COLUMNS)
     _, group = np.unique(places.round(9), axis=0, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()] % FOLDS
     model, base = np.zeros(len(trials)), np.zeros(len(trials))
@@ -161,11 +164,11 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
         "Brier score": lambda p: float(np.mean((p - diverged) ** 2)),
     }
     rows = [[name, score(model), score(base), len(trials)] for name, score in scores.items()]
-    return pd.DataFrame(rows, columns=columns)
+    return pd.DataFrame(rows, columns=QUALITY_COLUMNS)
 
 
 def _diverged(trials: pd.DataFrame) -> Array:
-    return np.asarray(trials["outcome"] == Outcome.DIVERGED.value, dtype=np.float64)
+    return np.asarray(trials[columns.OUTCOME] == Outcome.DIVERGED.value, dtype=np.float64)
 
 
 def _fit(kernel: SquaredExponential, cells: Cells) -> BinomialProcess:

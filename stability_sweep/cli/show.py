@@ -80,7 +80,7 @@ def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> No
     from stability_sweep.sources.frame import study_frame
     from stability_sweep.terminal.trial import table_lines
 
-    origins = divergence_origins(study_frame(repository, study))
+    origins = divergence_origins(study_frame(repository, study), study.definition.space)
     measured = repository.telemetries(study, most_per_outcome=MOST_TRIALS_PER_OUTCOME)
     signs = warning_signs(
         ((stored.result, telemetry) for stored, telemetry in measured), study.definition.trains.signals

@@ -75,11 +75,18 @@ SURVIVAL: Final = "survival"
 AT_RISK: Final = "at_risk"
 EVENTS: Final = "events"
 HAZARD: Final = "hazard"
+TIME: Final = "time"
+"""Steps under observation."""
+EVENT: Final = "event"
+"""Whether the trial diverged in the last of them."""
 HORIZON_STEPS: Final = "horizon_steps"
 IS_EXTRAPOLATED: Final = "is_extrapolated"
 
 # -- limits, effects, claims -------------------------------------------------------------------------------------------
 
+BATCH_SIZE: Final = "batch_size"
+"""Of the dimension that has this role, whatever it is called; so are the next one and the learning rates below."""
+CLIP_NORM: Final = "clip_norm"
 CLIP: Final = "clip"
 LIMIT: Final = "limit"
 STATUS: Final = "status"

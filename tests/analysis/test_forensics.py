@@ -98,11 +98,11 @@ def test_origins_are_counted_most_frequent_first(repository: Repository, finishe
 
     study = finished_study(judge, trials=6)
     frame = study_frame(repository, study)
-    table = divergence_origins(frame)
+    table = divergence_origins(frame, study.definition.space)
     assert table["trials"].tolist() == [2, 1, 1, 1]
     first = table.iloc[0]
     assert (first["origin"], first["cause"], first["median_step"], first["share"]) == (
         "momentum[1]", "exploding_momentum", 6.0, 0.4,
     )  # fmt: skip
     assert table["trials"].sum() == 5
-    assert divergence_origins(frame[frame["outcome"] == "stable"]).empty
+    assert divergence_origins(frame[frame["outcome"] == "stable"], study.definition.space).empty
