@@ -41,12 +41,12 @@ def export(
 
     from stability_sweep.report.tables import csv_bytes, parquet_bytes
     from stability_sweep.report.writing import write_output
-    from stability_sweep.sources.frame import columns, trial_records
+    from stability_sweep.sources.frame import column_names, trial_records
 
     repository = open_repository(storage)
     study = repository.get_study(name)
     make = parquet_bytes if chosen is Format.PARQUET else csv_bytes
-    content = make(trial_records(repository, study), columns(study))
+    content = make(trial_records(repository, study), column_names(study.definition.search_space))
     if output is None:
         typer.echo(content.decode("utf-8"), nl=False)
         return

@@ -49,7 +49,7 @@ class StoredSource:
         fell_back = self._study.definition.dataset != definition.dataset
         return facts_of(
             definition,
-            asked=self._study.definition,
+            as_written=self._study.definition,
             notice=definition.trains.fallback_notice(definition.dataset) if fell_back else None,
         )
 
@@ -99,16 +99,16 @@ class StoredSource:
 
 
 def facts_of(
-    definition: StudyDefinition, *, asked: StudyDefinition | None = None, notice: str | None = None
+    definition: StudyDefinition, *, as_written: StudyDefinition | None = None, notice: str | None = None
 ) -> StudyFacts:
     """What a definition says to analysis and report.
 
     Args:
         definition: with the data set that was really used.
-        asked: as it was written, if that is another one.
+        as_written: as its author wrote it, if that is another one.
         notice: what a reader must know before anything else.
     """
-    target, asked = definition.trains, asked or definition
+    target, as_written = definition.trains, as_written or definition
     return StudyFacts(
         name=definition.name,
         space=definition.space,
@@ -120,7 +120,7 @@ def facts_of(
         signals=with_extra(target.signals),
         causes=target.causes,
         settings=definition.identity(),
-        definition_json=asked.to_json(),
-        fingerprint=asked.fingerprint,
+        definition_json=as_written.to_json(),
+        fingerprint=as_written.fingerprint,
         notice=notice,
     )

@@ -17,7 +17,7 @@ from stability_sweep.report.payload import cell_text
 from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text, json_number
 from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom
 from stability_sweep.sources import StoredSource
-from stability_sweep.sources.frame import columns, trial_records
+from stability_sweep.sources.frame import column_names, trial_records
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.targets.rhvae.target import TARGET
 from stability_sweep.terminal.trial import describe_result, result_json, trial_json, trial_lines
@@ -58,7 +58,7 @@ def check(found: list[Any]) -> None:
 
 
 def test_csv_and_json_give_every_value_back(repository: Repository, study: StoredStudy, tmp_path: Path) -> None:
-    exported = csv_bytes(trial_records(repository, study), columns(study)).decode()
+    exported = csv_bytes(trial_records(repository, study), column_names(study.definition.search_space)).decode()
     analysis = analyse_study(StoredSource(repository, study))
     write_study_report(StoredSource(repository, study), tmp_path / "r.html")
     payload = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))

@@ -17,7 +17,7 @@ from sqlalchemy import text
 from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.report.tables import csv_bytes, parquet_bytes
 from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom, TrialResult
-from stability_sweep.sources.frame import columns, frame_of, study_frame, trial_records
+from stability_sweep.sources.frame import column_names, frame_of, study_frame, trial_records
 from stability_sweep.space.dimensions import Choices
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.bulk import _decoder
@@ -66,7 +66,7 @@ def slow_records(repository: Repository, study: StoredStudy) -> list[dict[str, A
 
 
 def check_against_the_slow_way(repository: Repository, study: StoredStudy) -> pd.DataFrame:
-    records, names = slow_records(repository, study), columns(study)
+    records, names = slow_records(repository, study), column_names(study.definition.search_space)
     found, frame = trial_records(repository, study), study_frame(repository, study)
     complete = [{**dict.fromkeys(names), **record} for record in records]
     assert repr(found) == repr(complete)  # repr: NaN is not equal to itself, and 1, 1.0 and True are to each other
