@@ -121,7 +121,7 @@ def errors(boundary: Boundary, frame: pd.DataFrame) -> dict[str, float]:
     """How far the report's surface is from the truth."""
     surface = fit_surface(frame, boundary.definition.space)
     assert surface is not None
-    found, truth = surface.predict(boundary.places), boundary.places["truth"]
+    found, truth = surface.predict(boundary.points), boundary.points["truth"]
     return {
         "wrong_side": float(((found["median"] > 0.5) != (truth > 0.5)).mean()),
         "mean_error": float((found["probability"] - truth).abs().mean()),

@@ -20,7 +20,7 @@ MIDDLE, LOOSEST = "the middle of its axis", "the loosest"
 
 @dataclass(frozen=True)
 class Standing:
-    """One dimension's place in the baseline."""
+    """Where one dimension stands in the baseline."""
 
     value: Value
     why: str
@@ -88,10 +88,10 @@ def _nearest(dimension: Range | Choices, wanted: Value) -> Value:
     if wanted in values or not dimension.is_ordered:
         return wanted if wanted in values else values[0]
     numbers = [float(value) for value in (*values, wanted)]
-    places = [math.log(number) for number in numbers] if min(numbers) > 0 else numbers
-    if math.isinf(places[-1]):
-        return values[places.index(max(places[:-1]))]
-    return values[min(range(len(values)), key=lambda place: abs(places[place] - places[-1]))]
+    *positions, target = [math.log(number) for number in numbers] if min(numbers) > 0 else numbers
+    if math.isinf(target):
+        return values[positions.index(max(positions))]
+    return values[min(range(len(values)), key=lambda index: abs(positions[index] - target))]
 
 
 def _middle(space: SearchSpace, name: str) -> Value:

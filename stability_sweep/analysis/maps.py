@@ -170,9 +170,9 @@ def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:
     positions = [(low + high) / 2 for low, high in pairwise(edges.tolist())]
     values: list[Value] = [float(10**p) if axis.is_log else p for p in positions]
     if axis.has_off:
-        columns = max(1, round((axis.edges[-1] - end) / width))
-        positions += [end + width * (i + 0.5) for i in range(columns)]
-        values += [math.inf] * columns
+        count_off = max(1, round((axis.edges[-1] - end) / width))
+        positions += [end + width * (i + 0.5) for i in range(count_off)]
+        values += [math.inf] * count_off
     return np.array(positions), values
 
 

@@ -110,7 +110,7 @@ def analyse(
     """
     space = study.space
     axes, rate = space.searched, space.role(LEARNING_RATE)
-    # A trial that another program put into the study may lack a dimension: it has no place on a map.
+    # A trial that another program put into the study may lack a dimension: it cannot stand on a map.
     frame = frame.dropna(subset=list(space))
     import sklearn.ensemble
     import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it

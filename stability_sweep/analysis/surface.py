@@ -125,9 +125,11 @@ def fit_surface(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Su
     encoding = Encoding.of(space)
     if len(trials) < FEWEST_TRIALS or not encoding.dimensions:
         return None
-    places, diverged = encoding.encode(trials), _diverged(trials)
-    kernel = learn_kernel(places, diverged, seed)
-    cells = cells_of(places, diverged[:, None], lambda cells: _fit(kernel, cells), np.array(kernel.lengths), seed=seed)
+    coordinates, diverged = encoding.encode(trials), _diverged(trials)
+    kernel = learn_kernel(coordinates, diverged, seed)
+    cells = cells_of(
+        coordinates, diverged[:, None], lambda cells: _fit(kernel, cells), np.array(kernel.lengths), seed=seed
+    )
     return Surface(encoding, kernel, _fit(kernel, cells), cells)
 
 
@@ -145,18 +147,18 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     trials = counted(frame)
     if len(trials) > MOST_VALIDATED:
         trials = trials.sample(MOST_VALIDATED, random_state=seed)
-    places, diverged = surface.encoding.encode(trials), _diverged(trials)
+    coordinates, diverged = surface.encoding.encode(trials), _diverged(trials)
     if len(set(diverged)) < 2:
         return pd.DataFrame(columns=QUALITY_COLUMNS)
-    _, group = np.unique(places.round(9), axis=0, return_inverse=True)
+    _, group = np.unique(coordinates.round(9), axis=0, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()] % FOLDS
     model, base = np.zeros(len(trials)), np.zeros(len(trials))
     for part in range(FOLDS):
         test, training = fold == part, fold != part
         if not test.any() or not training.any():
             continue
-        process = _fit(surface.kernel, Cells.merged(places[training], diverged[training, None]))
-        mean, variance = process.latent(places[test])
+        process = _fit(surface.kernel, Cells.merged(coordinates[training], diverged[training, None]))
+        mean, variance = process.latent(coordinates[test])
         model[test] = _mean_probability(mean, np.sqrt(variance))
         base[test] = (diverged[training].sum() + 1) / (training.sum() + 2)  # Laplace's rule: never exactly 0 or 1
     scores: dict[str, Callable[[Array], float]] = {
@@ -172,7 +174,7 @@ def _diverged(trials: pd.DataFrame) -> Array:
 
 
 def _fit(kernel: SquaredExponential, cells: Cells) -> BinomialProcess:
-    return fit_binomial(kernel, cells.places, cells.sums[:, 0], cells.trials)
+    return fit_binomial(kernel, cells.points, cells.sums[:, 0], cells.trials)
 
 
 def _mean_probability(mean: Array, deviation: Array) -> Array:
@@ -182,6 +184,6 @@ def _mean_probability(mean: Array, deviation: Array) -> Array:
     return np.asarray(values @ weights / np.sqrt(np.pi))
 
 
-def _chunks(places: Array) -> Iterator[Array]:
-    for start in range(0, len(places), CHUNK):
-        yield places[start : start + CHUNK]
+def _chunks(coordinates: Array) -> Iterator[Array]:
+    for start in range(0, len(coordinates), CHUNK):
+        yield coordinates[start : start + CHUNK]

@@ -20,6 +20,10 @@ from stability_sweep.typing import Array
 
 MOST_NEWTON_STEPS = 100
 CONVERGED = 1e-8
+"""Newton's method ends where a step raises the log posterior by less."""
+
+SHORTEST_STEP = 1e-4
+"""In shares of a whole Newton step."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,7 @@ class BinomialProcess:
     """The posterior of the latent function f; P = 1 / (1 + exp(-f))."""
 
     kernel: SquaredExponential
-    places: Array
+    points: Array
     """(cells, coordinates)."""
     gradient: Array
     """Of the log likelihood at the mode, (cells,)."""
@@ -41,22 +45,23 @@ class BinomialProcess:
         mean, reduced = self._projected(at)
         return mean, np.maximum(self.kernel.variance - np.sum(reduced**2, axis=0), 0.0)
 
-    def expecting(self, place: Array, weight: float) -> BinomialProcess:
-        """The posterior as if a trial at a place had said how firmly f is held there, but not where.
+    def expecting(self, point: Array, weight: float) -> BinomialProcess:
+        """The posterior as if a trial at a point had said how firmly f is held there, but not where.
 
         Args:
-            place: of a trial whose outcome is not known yet, (coordinates,).
+            point: of a trial whose outcome is not known yet, (coordinates,).
             weight: the negative second derivative that its log likelihood is expected to have.
         """
-        at = place[None, :]
+        # B grows by a row and a column, and its Cholesky factor by a row: nothing that is known is computed again.
+        at = point[None, :]
         row = np.sqrt(weight) * self._projected(at)[1][:, 0]
-        size = len(self.places)
+        size = len(self.points)
         cholesky = np.zeros((size + 1, size + 1))
         cholesky[:size, :size], cholesky[size, :size] = self.cholesky, row
         cholesky[size, size] = np.sqrt(1.0 + weight * self.kernel.variance - row @ row)
         return BinomialProcess(
             self.kernel,
-            np.vstack([self.places, at]),
+            np.vstack([self.points, at]),
             np.append(self.gradient, 0.0),
             np.append(self.root_weights, np.sqrt(weight)),
             cholesky,
@@ -64,7 +69,7 @@ class BinomialProcess:
 
     def _projected(self, at: Array) -> tuple[Array, Array]:
         """Mean of f, (points,), and R with cov(f) = K - R^T R, (cells, points)."""
-        cross = self.kernel(self.places, at)
+        cross = self.kernel(self.points, at)
         reduced = solve_triangular(self.cholesky, self.root_weights[:, None] * cross, lower=True, check_finite=False)
         return np.asarray(cross.T @ self.gradient), np.asarray(reduced)
 
@@ -79,15 +84,22 @@ class BinomialProcess:
         return np.asarray(mean + noise @ root.T)
 
 
-def fit_binomial(kernel: SquaredExponential, places: Array, diverged: Array, total: Array) -> BinomialProcess:
-    """The posterior after `diverged` of `total` trials at each place, both (cells,), not necessarily whole numbers."""
-    covariance = kernel(places, places)
-    latent, weights_of_kernel = np.zeros(len(places)), np.zeros(len(places))
+def fit_binomial(kernel: SquaredExponential, points: Array, diverged: Array, total: Array) -> BinomialProcess:
+    """The posterior after `diverged` of `total` trials at each point.
+
+    Args:
+        kernel: of the latent function.
+        points: of the cells, (cells, coordinates).
+        diverged: trials that diverged there, (cells,); need not be whole numbers.
+        total: trials there, (cells,), at least as many; need not be whole either.
+    """
+    covariance = kernel(points, points)
+    latent, weights_of_kernel = np.zeros(len(points)), np.zeros(len(points))
     objective = _objective(latent, weights_of_kernel, diverged, total)
     for _ in range(MOST_NEWTON_STEPS):
         target = _newton_target(covariance, latent, diverged, total)
         step, improved = 1.0, -np.inf
-        while step > 1e-4:  # shorter steps where a whole one overshoots
+        while step > SHORTEST_STEP:  # shorter steps where a whole one overshoots
             trial = weights_of_kernel + step * (target - weights_of_kernel)
             ahead = covariance @ trial
             improved = _objective(ahead, trial, diverged, total)
@@ -100,7 +112,7 @@ def fit_binomial(kernel: SquaredExponential, places: Array, diverged: Array, tot
     probability = expit(latent)
     root_weights = np.sqrt(total * probability * (1 - probability))
     return BinomialProcess(
-        kernel, places, diverged - total * probability, root_weights, _factor(covariance, root_weights)
+        kernel, points, diverged - total * probability, root_weights, _factor(covariance, root_weights)
     )
 
 

@@ -15,7 +15,8 @@ KERNEL_TRIALS = 300
 """The kernel's parameters are learned from at most so many trials: time grows with the cube."""
 
 # Log-normal priors: without them a study whose boundary is straight gets an endless length and a band that is far too
-# narrow. Medians: a length of 0.6 of the axis, a variance of 20 (P from 1e-4 to 1 - 1e-4 within two deviations).
+# narrow. Medians: a length of 0.6 (coordinates run from 0 to 1), a variance of 20 (P from 1e-4 to 1 - 1e-4 within two
+# deviations).
 PRIOR_LENGTH, PRIOR_VARIANCE, PRIOR_LOG_SD = 0.6, 20.0, 1.0
 LENGTH_BOUNDS, VARIANCE_BOUNDS = (0.05, 20.0), (0.5, 1000.0)
 
@@ -26,7 +27,7 @@ class SquaredExponential:
 
     variance: float
     lengths: tuple[float, ...]
-    """In shares of an axis: over how far settings behave alike."""
+    """Over how far settings behave alike, one per coordinate; coordinates run from 0 to 1."""
 
     def __call__(self, one: Array, other: Array) -> Array:
         """Covariances of (m, coordinates) and (n, coordinates): (m, n)."""
@@ -34,11 +35,11 @@ class SquaredExponential:
         return np.asarray(self.variance * np.exp(-0.5 * cdist(one / scale, other / scale, "sqeuclidean")))
 
 
-def learn_kernel(places: Array, diverged: Array, seed: int) -> SquaredExponential:
+def learn_kernel(points: Array, diverged: Array, seed: int) -> SquaredExponential:
     """The kernel whose parameters have the largest posterior, by scikit-learn's gradient of the evidence.
 
     Args:
-        places: of the trials, (trials, coordinates).
+        points: of the trials, (trials, coordinates).
         diverged: 1 or 0 per trial, (trials,).
         seed: of the choice of trials where there are more than `KERNEL_TRIALS`.
 
@@ -48,15 +49,15 @@ def learn_kernel(places: Array, diverged: Array, seed: int) -> SquaredExponentia
     from sklearn.gaussian_process import GaussianProcessClassifier
     from sklearn.gaussian_process.kernels import RBF, ConstantKernel
 
-    coordinates = places.shape[1]
-    chosen = np.arange(len(places))
-    if len(places) > KERNEL_TRIALS:
-        chosen = np.random.default_rng(seed).choice(len(places), KERNEL_TRIALS, replace=False)
+    coordinates = points.shape[1]
+    chosen = np.arange(len(points))
+    if len(points) > KERNEL_TRIALS:
+        chosen = np.random.default_rng(seed).choice(len(points), KERNEL_TRIALS, replace=False)
     if len(set(diverged[chosen])) < 2:
         return SquaredExponential(PRIOR_VARIANCE, (PRIOR_LENGTH,) * coordinates)
     start = ConstantKernel(PRIOR_VARIANCE, VARIANCE_BOUNDS) * RBF([PRIOR_LENGTH] * coordinates, LENGTH_BOUNDS)
     classifier = GaussianProcessClassifier(start, optimizer=_largest_posterior)
-    theta = classifier.fit(places[chosen], diverged[chosen]).kernel_.theta
+    theta = classifier.fit(points[chosen], diverged[chosen]).kernel_.theta
     variance, *lengths = (float(value) for value in np.exp(theta))
     return SquaredExponential(variance, tuple(lengths))
 

@@ -35,14 +35,15 @@ from stability_sweep.sampling.acquisition import (
 )
 from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
 from stability_sweep.sampling.exploration import is_explored, sobol_point
+from stability_sweep.sampling.optuna_private import cached_trials
 from stability_sweep.space.coordinates import Coordinates
 from stability_sweep.typing import Array
 
-CANDIDATES, REFINED_PLACES, REFINEMENTS = 512, 4, 32
-"""Sobol' points that are looked at, and how many places near each of the best ones."""
+CANDIDATES, REFINED_POINTS, REFINEMENTS = 512, 4, 32
+"""Sobol' points that are looked at, and how many points near each of the best ones."""
 
 REFINED_REACH = 0.03
-"""How far those lie, in shares of an axis (a standard deviation)."""
+"""How far those lie (a standard deviation) in the unit cube."""
 
 MOST_CELLS = 512
 """What more trials say is pooled: an answer has to come within a fraction of a second."""
@@ -121,16 +122,16 @@ class BoundarySampler(BaseSampler):
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """The newest distributions of the dimensions that all finished trials have (all running ones, before that)."""
         _check_single_objective(study)
-        trials = study._get_trials(deepcopy=False, use_cache=True)
-        told = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)] or [
+        trials = cached_trials(study)
+        known = [t for t in trials if t.state in (TrialState.COMPLETE, TrialState.PRUNED)] or [
             t for t in trials if t.state is TrialState.RUNNING and t.number != trial.number
         ]
-        if not told:
+        if not known:
             return {}
-        shared = set.intersection(*(set(t.distributions) for t in told))
+        shared = set.intersection(*(set(t.distributions) for t in known))
         return {
             name: distribution
-            for name, distribution in sorted(told[-1].distributions.items())
+            for name, distribution in sorted(known[-1].distributions.items())
             if name in shared and not distribution.single()
         }
 
@@ -149,12 +150,14 @@ class BoundarySampler(BaseSampler):
         if not search_space:
             return {}
         coordinates = Coordinates.of(search_space, self._off_above)
-        explored = coordinates.params_at(sobol_point(len(coordinates.axes), self._seed, trial.number // self._repeats))
+        explored = coordinates.params_at(
+            sobol_point(len(coordinates.dimensions), self._seed, trial.number // self._repeats)
+        )
         if is_explored(trial.number // self._repeats):
             return explored
         with self._lock, threadpool_limits(1):  # on several threads, matrices of this size are slower
-            trials = study._get_trials(deepcopy=False, use_cache=True)
-            evidence = self._view_of(study, coordinates).reader.read(trials, but=trial.number)
+            trials = cached_trials(study)
+            evidence = self._view_of(study, coordinates).reader.read(trials, leaving_out=trial.number)
             self._warn_of_guesses(evidence)
             if (evidence.weight >= LEAST_WEIGHT).sum() < FEWEST_TRIALS:
                 return explored
@@ -175,15 +178,15 @@ class BoundarySampler(BaseSampler):
             warnings.warn(GUESSING.format(evidence.guessed), stacklevel=2)
 
     def _best(self, evidence: Evidence, coordinates: Coordinates, generator: np.random.Generator) -> Array:
-        """The values, (axes,), of the point that is worth most."""
+        """The values, (dimensions,), of the point that is worth most."""
         assert self._view is not None
         process = _posterior(evidence, coordinates, self._view.kernel(evidence, coordinates, self._seed), self._seed)
-        units = _sobol_points(len(coordinates.axes), CANDIDATES, generator)
+        units = _sobol_points(len(coordinates.dimensions), CANDIDATES, generator)
         latent = latent_at(process, coordinates.encode(coordinates.values(units)))
         is_soft = overall_share_of_chance(latent) >= SOFT
         worth_of: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
         worth = worth_of(latent)
-        best = units[np.argsort(-worth)[:REFINED_PLACES]].repeat(REFINEMENTS, axis=0)
+        best = units[np.argsort(-worth)[:REFINED_POINTS]].repeat(REFINEMENTS, axis=0)
         near = np.clip(best + REFINED_REACH * generator.standard_normal(best.shape), 0.0, 1.0 - 1e-9)
         values = coordinates.values(np.vstack([units, near]))
         worth = np.append(worth, worth_of(latent_at(process, coordinates.encode(values[len(units) :]))))
@@ -192,7 +195,7 @@ class BoundarySampler(BaseSampler):
 
 
 def _check_single_objective(study: Study) -> None:
-    if study._is_multi_objective():
+    if len(study.directions) > 1:
         raise ValueError(f"BoundarySampler needs a study with one objective, got {len(study.directions)}")
 
 
@@ -207,14 +210,14 @@ class _View:
 
     def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> SquaredExponential:
         """Learned from the first 8, 9, 10, 11, 13, ... trials, so that whoever asks comes to the same."""
-        is_told = evidence.weight >= LEAST_WEIGHT
+        counts = evidence.weight >= LEAST_WEIGHT
         count = FEWEST_TRIALS
-        while math.ceil(count * GROWTH) <= is_told.sum():
+        while math.ceil(count * GROWTH) <= counts.sum():
             count = math.ceil(count * GROWTH)
         key = (count, evidence.guessed > 0)
         if key not in self.kernels:
-            places = coordinates.encode(evidence.values[is_told][:count])
-            self.kernels = {key: learn_kernel(places, evidence.diverged[is_told][:count], seed)}
+            points = coordinates.encode(evidence.values[counts][:count])
+            self.kernels = {key: learn_kernel(points, evidence.diverged[counts][:count], seed)}
         return self.kernels[key]
 
 
@@ -222,29 +225,37 @@ def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExpo
     """The latent function after the finished trials, and as firmly held as the running ones will hold it."""
 
     def fit(cells: Cells) -> BinomialProcess:
-        return fit_binomial(kernel, cells.places, cells.sums[:, 0], cells.sums[:, 1])
+        return fit_binomial(kernel, cells.points, cells.sums[:, 0], cells.sums[:, 1])
 
     running, lived = coordinates.encode(evidence.pending), evidence.pending_weight
-    places = np.vstack([coordinates.encode(evidence.values), running])
+    points = np.vstack([coordinates.encode(evidence.values), running])
     diverged = np.append(evidence.diverged * evidence.weight, np.zeros(len(lived)))
     counts = np.column_stack([diverged, np.append(evidence.weight, lived)])
-    process = fit(cells_of(places, counts, fit, np.array(kernel.lengths), seed=seed, most=MOST_CELLS))
-    for place, share in zip(running, lived, strict=True):
-        process = process.expecting(place, (1.0 - share) * expected_weight(process, place))
+    process = fit(cells_of(points, counts, fit, np.array(kernel.lengths), seed=seed, most=MOST_CELLS))
+    for point, share in zip(running, lived, strict=True):
+        process = process.expecting(point, (1.0 - share) * expected_weight(process, point))
     return process
 
 
 def _repeated(
     process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_of: Worth
 ) -> Array:
-    """The values, (axes,), of a tried point beside the chosen one, if the outcome there is chance; else the chosen."""
+    """The values, (dimensions,), of a tried point near the chosen one where the outcome is chance; else of the chosen.
+
+    Args:
+        process: the latent function after the evidence.
+        evidence: whose points have been tried.
+        coordinates: the search space.
+        chosen: values of the point that is worth most, (dimensions,).
+        worth_of: what it is worth, from moments of the latent value.
+    """
     tried = np.unique(evidence.values, axis=0)
-    place = coordinates.encode(chosen[None, :])
-    nearness = process.kernel(coordinates.encode(tried), place)[:, 0]
+    point = coordinates.encode(chosen[None, :])
+    nearness = process.kernel(coordinates.encode(tried), point)[:, 0]
     tried = tried[np.argsort(-nearness)[:NEIGHBOURS]]
     latent = latent_at(process, coordinates.encode(tried))
     worth_there = np.where(share_of_chance(latent) >= CHANCE, worth_of(latent), 0.0)
-    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_of(latent_at(process, place))[0] > 0
+    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_of(latent_at(process, point))[0] > 0
     return tried[worth_there.argmax()] if is_as_good else chosen
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.sampling.optuna_private import contains
 from stability_sweep.sampling.plan import planned_params
 from stability_sweep.space.dimensions import Range
 from stability_sweep.space.off import OFF
@@ -19,8 +20,8 @@ class EnqueuedPointError(ValueError):
     """An enqueued trial asks for what the study does not search."""
 
 
-def completed_params(definition: StudyDefinition, number: int, asked: Mapping[str, Any]) -> dict[str, Any]:
-    """Optuna's parameters of an enqueued trial: what was asked for, and the plan of its number for the rest.
+def completed_params(definition: StudyDefinition, number: int, wanted: Mapping[str, Any]) -> dict[str, Any]:
+    """Optuna's parameters of an enqueued trial: what it was enqueued with, and the plan of its number for the rest.
 
     "off" and infinity mean "off" here as everywhere. Where there is no plan, the sampler chooses the rest.
 
@@ -28,16 +29,12 @@ def completed_params(definition: StudyDefinition, number: int, asked: Mapping[st
         EnqueuedPointError: if a dimension or a value is not one of the study's.
     """
     space = definition.space.distributions
-    fixed = dict(planned_params(definition, number) or {}) if len(asked) < len(space) else {}
-    for name, value in asked.items():
+    fixed = dict(planned_params(definition, number) or {}) if len(wanted) < len(space) else {}
+    for name, value in wanted.items():
         if name not in space:
             raise EnqueuedPointError(f"it was enqueued with {name!r}, but this study searches {', '.join(space)}")
         fixed[name] = _stored(definition, name, value)
-        try:
-            contained = space[name]._contains(space[name].to_internal_repr(fixed[name]))
-        except (ValueError, TypeError):
-            contained = False
-        if not contained:
+        if not contains(space[name], fixed[name]):
             raise EnqueuedPointError(f"it was enqueued with {name} = {value!r}, which this study does not search")
     return fixed
 

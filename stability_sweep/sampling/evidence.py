@@ -28,16 +28,16 @@ Horizon = Callable[[Mapping[str, Any]], float]
 
 @dataclass(frozen=True)
 class Evidence:
-    """The finished trials that have a place in a search space, and the places of those that have no outcome (yet)."""
+    """The finished trials that have a point in a search space, and the points of those that have no outcome (yet)."""
 
     values: Array
-    """(trials, axes)."""
+    """(trials, dimensions)."""
     diverged: Array
     """1 or 0, (trials,)."""
     weight: Array
     """What a trial counts for, from 0 to 1; (trials,)."""
     pending: Array
-    """Of running trials, and of those that ended without an outcome; (trials, axes)."""
+    """Of running trials, and of those that ended without an outcome; (trials, dimensions)."""
     pending_weight: Array
     """What those count for as survivors by now, from 0 to 1; (trials,)."""
     guessed: int
@@ -45,7 +45,9 @@ class Evidence:
 
 
 @dataclass(frozen=True)
-class _Told:
+class _Observation:
+    """What one trial says about its point."""
+
     values: list[float]
     diverged: bool
     reached_horizon: bool
@@ -60,13 +62,13 @@ class EvidenceReader:
     """Reads trials, and every finished one only once.
 
     A *silent* trial ended without a word about divergence: it failed (in Optuna, an objective that returns NaN fails
-    just as one that runs out of memory does), or was pruned without a report. Left out, it would leave its place
-    unexplored however often it was asked, and a sampler would be drawn to where trials vanish. So:
+    just as one that runs out of memory does), or was pruned without a report. Left out, it would leave its point
+    unexplored however often it was tried, and a sampler would be drawn to where trials vanish. So:
 
     - As long as no trial of the study has told a divergence, the objective may not know how to: a silent trial is half
       a divergence. A few crashes that are scattered over the space hardly move a line that way.
-    - From the first told divergence on, a silent trial is a crash. It says nothing about the side of its place, but the
-      place counts as asked, like that of a running trial.
+    - From the first told divergence on, a silent trial is a crash. It says nothing about the side of its point, but the
+      point counts as tried, like that of a running trial.
 
     Measured on a known line in two dimensions (`tests/sampling/test_silent_trials.py`): either rule alone is worse, the
     first where a region crashes, the second where all divergences are silent.
@@ -75,7 +77,7 @@ class EvidenceReader:
         coordinates: the search space.
         horizon: from a trial's parameters to its steps; None if nobody says.
         failed_is_diverged: True takes every failed trial for a divergence; None takes silent trials for nothing at
-            all, not even for asked (in studies that tell every divergence, and whose points must not change).
+            all, not even for tried (in studies that tell every divergence, and whose points must not change).
     """
 
     def __init__(
@@ -84,10 +86,10 @@ class EvidenceReader:
         self._coordinates = coordinates
         self._horizon = horizon
         self._failed_is_diverged = failed_is_diverged
-        self._known: dict[int, _Told | None] = {}
+        self._known: dict[int, _Observation | None] = {}
 
-    def read(self, trials: Sequence[FrozenTrial], but: int) -> Evidence:
-        """The evidence of trials, in the order of their numbers, leaving out the one with the number `but`."""
+    def read(self, trials: Sequence[FrozenTrial], leaving_out: int) -> Evidence:
+        """The evidence of trials, in the order of their numbers, but for the one whose number is to be left out."""
         finished, pending = [], []
         for trial in trials:
             if trial.state.is_finished():
@@ -96,12 +98,13 @@ class EvidenceReader:
                 known = self._known[trial.number]
                 if known is not None:
                     finished.append(known)
-            elif trial.number != but and trial.state is TrialState.RUNNING:
-                told = self._told(trial, diverged=False)
-                if told is not None and not _has_bad_report(trial):
-                    pending.append(told)
+            elif trial.number != leaving_out and trial.state is TrialState.RUNNING:
+                observed = self._observation(trial, diverged=False)
+                if observed is not None and not _has_bad_report(trial):
+                    pending.append(observed)
         silent = [trial for trial in finished if trial.is_silent]
         if any(trial.diverged and not trial.is_silent for trial in finished):
+            # Somebody tells divergences, so who is silent has crashed: from a guess to a point that was tried.
             finished = [trial for trial in finished if not trial.is_silent]
             pending += [replace(trial, diverged=False, last_step=None, is_silent=False) for trial in silent]
             silent = []
@@ -115,9 +118,9 @@ class EvidenceReader:
             guessed=len(silent),
         )
 
-    def _matrix(self, trials: list[_Told]) -> Array:
+    def _matrix(self, trials: list[_Observation]) -> Array:
         rows = [trial.values for trial in trials]
-        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._coordinates.axes))
+        return np.array(rows, dtype=np.float64).reshape(len(rows), len(self._coordinates.dimensions))
 
     def _values(self, trial: FrozenTrial) -> list[float] | None:
         try:
@@ -125,24 +128,25 @@ class EvidenceReader:
         except (KeyError, ValueError):  # a dimension is missing, or a choice that is no longer one
             return None
 
-    def _finished(self, trial: FrozenTrial) -> _Told | None:
+    def _finished(self, trial: FrozenTrial) -> _Observation | None:
+        """What a finished trial says; None if nothing, or of a point that is not in this search space."""
         diverged = has_diverged(trial)
         if diverged is not None:
-            return self._told(trial, diverged)
+            return self._observation(trial, diverged)
         if self._failed_is_diverged is None:
             return None
-        told = self._told(trial, diverged=True)
-        if told is None or (self._failed_is_diverged and trial.state is TrialState.FAIL):
-            return told
-        return replace(told, is_silent=True)
+        observed = self._observation(trial, diverged=True)
+        if observed is None or (self._failed_is_diverged and trial.state is TrialState.FAIL):
+            return observed
+        return replace(observed, is_silent=True)
 
-    def _told(self, trial: FrozenTrial, diverged: bool) -> _Told | None:
+    def _observation(self, trial: FrozenTrial, diverged: bool) -> _Observation | None:
         values = self._values(trial)
         if values is None:
             return None
         reached_horizon = not diverged and trial.state is TrialState.COMPLETE
         horizon = self._horizon(trial.params) if self._horizon else None
-        return _Told(values, diverged, reached_horizon, trial.last_step, horizon)
+        return _Observation(values, diverged, reached_horizon, trial.last_step, horizon)
 
 
 def has_diverged(trial: FrozenTrial) -> bool | None:
@@ -167,13 +171,13 @@ def _has_bad_report(trial: FrozenTrial) -> bool:
     return trial.last_step is not None and not math.isfinite(trial.intermediate_values[trial.last_step])
 
 
-def _weights(trials: Sequence[_Told]) -> Array:
+def _weights(trials: Sequence[_Observation]) -> Array:
     """What each trial counts for.
 
     One that a pruner stopped after half the horizon, or that has run so far and reports finite values, is half a
     survivor. As long as there are few survivors, one that diverged just before the horizon is half a divergence: the
     settings that survive lie near such trials, not near those that died at once. Once both sides are known, the line
-    is placed better by outcomes alone.
+    is found better by outcomes alone.
 
     Where nobody says what the horizon is, it is the last step that any trial reported.
     """
@@ -182,7 +186,7 @@ def _weights(trials: Sequence[_Told]) -> Array:
     return np.array([_weight(trial, trial.horizon or longest, looks_at_time=looks_at_time) for trial in trials])
 
 
-def _weight(trial: _Told, horizon: float, *, looks_at_time: bool) -> float:
+def _weight(trial: _Observation, horizon: float, *, looks_at_time: bool) -> float:
     if trial.is_silent:
         return GUESSED_WEIGHT
     lived = min(trial.last_step / horizon, 1.0) if trial.last_step and horizon else None

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
+
+from stability_sweep.typing import Array
 
 STARTUP_TRIALS = 16
 """Points before the model is asked at all."""
@@ -17,7 +18,7 @@ def is_explored(index: int) -> bool:
     return index < STARTUP_TRIALS or index % EXPLORED_EVERY == EXPLORED_EVERY - 1
 
 
-def sobol_point(dimensions: int, seed: int, index: int) -> npt.NDArray[np.float64]:
+def sobol_point(dimensions: int, seed: int, index: int) -> Array:
     """Point of that index of a scrambled Sobol' sequence in the unit cube, (dimensions,)."""
     if dimensions == 0:
         return np.zeros(0)

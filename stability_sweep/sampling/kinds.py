@@ -32,7 +32,7 @@ class _Kind:
         """A point of the unit cube as parameters."""
         distributions = definition.space.distributions
         coordinates = Coordinates.of(distributions)
-        unit = self._unit(definition, index, len(coordinates.axes))
+        unit = self._unit(definition, index, len(coordinates.dimensions))
         if unit is None:
             return None
         single = {name: only_value(kind) for name, kind in distributions.items() if kind.single()}

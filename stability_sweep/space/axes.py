@@ -1,6 +1,6 @@
 """How the values of a dimension are laid out along an axis, and cut into bands.
 
-An axis has *positions*: log10 or the plain value for a range, the place in the list for choices. "off" lies in a band
+An axis has *positions*: log10 or the plain value for a range, the index of the band for choices. "off" lies in a band
 of its own beyond the range's high end. Bands tile the axis; a map's cell is a pair of bands.
 """
 
@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
-import numpy.typing as npt
 
 from stability_sweep.space.dimensions import Choices, Range, Value
-from stability_sweep.space.off import is_off
+from stability_sweep.space.off import OFF, is_off
+from stability_sweep.typing import Array, Integers
 
 MOST_BANDS = 10
 LINEAR_BANDS = 6
@@ -55,14 +55,14 @@ class Axis:
             return self.centers[-1]
         return math.log10(value) if self.is_log else float(value)
 
-    def bands(self, values: Iterable[Value]) -> npt.NDArray[np.int64]:
+    def bands(self, values: Iterable[Value]) -> Integers:
         """Index of the band that holds each value."""
         values = list(values)
         positions = np.fromiter(map(self.position, values), dtype=np.float64, count=len(values))
-        places = np.searchsorted(self.edges, positions, side="right") - 1
+        found = np.searchsorted(self.edges, positions, side="right") - 1
         # The band of "off" is no range's: a value at the very end belongs to the last band before it.
         last = len(self.labels) - 1 - (self.has_off & ~np.fromiter(map(is_off, values), dtype=bool, count=len(values)))
-        return np.clip(places, 0, last).astype(np.int64)
+        return np.clip(found, 0, last).astype(np.int64)
 
     def band(self, value: Value) -> int:
         """Index of the band that holds a value."""
@@ -82,14 +82,14 @@ class Axis:
             positions = list(ends)
             texts = [format_value(p) for p in positions]
         if self.has_off:
-            positions, texts = [*positions, self.centers[-1]], [*texts, "off"]
+            positions, texts = [*positions, self.centers[-1]], [*texts, OFF]
         return positions, texts
 
 
 def format_value(value: Value) -> str:
     """A value as people write it: ``0.001``, ``3.2e-5``, ``1000``, ``64``, ``off``."""
     if is_off(value):
-        return "off"
+        return OFF
     if not isinstance(value, float):
         return str(value)
     mantissa, _, exponent = f"{value:.3g}".partition("e")
@@ -104,8 +104,8 @@ def axis_of(name: str, dimension: Range | Choices) -> Axis:
         values = dimension.grid(0)
         if dimension.is_ordered:
             values = sorted(values, key=float)
-        places = tuple(place - 0.5 for place in range(len(values) + 1))
-        return Axis(name, places, tuple(format_value(v) for v in values), tuple(values), False, False)
+        around = tuple(index - 0.5 for index in range(len(values) + 1))  # a choice lies in the middle of its band
+        return Axis(name, around, tuple(format_value(v) for v in values), tuple(values), False, False)
     has_off = dimension.off_share > 0
     ends = _log_edges(dimension) if dimension.log else np.linspace(dimension.low, dimension.high, LINEAR_BANDS + 1)
     edges = [float(edge) for edge in ends]
@@ -113,11 +113,11 @@ def axis_of(name: str, dimension: Range | Choices) -> Axis:
     labels = [f"{low} to {high}" for low, high in pairwise(texts)]
     if has_off:
         edges.append(edges[-1] + (edges[-1] - edges[-2]))
-        labels.append("off")
+        labels.append(OFF)
     return Axis(name, tuple(edges), tuple(labels), (), dimension.log, has_off)
 
 
-def _log_edges(dimension: Range) -> npt.NDArray[np.float64]:
+def _log_edges(dimension: Range) -> Array:
     """Edges at full, half or quarter decades: the finest that makes no more than `MOST_BANDS` bands."""
     low, high = math.log10(dimension.low), math.log10(dimension.high)
     width = next((w for w in (0.25, 0.5, 1.0) if (high - low) / w <= MOST_BANDS + 1e-9), (high - low) / MOST_BANDS)

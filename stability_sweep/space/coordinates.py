@@ -1,8 +1,8 @@
-"""Optuna's distributions as axes: from a position in the unit cube to a value, and to the model's coordinates.
+"""Optuna's distributions as the unit cube: from a position in it to a value, and to the model's coordinates.
 
-Every dimension runs from 0 to 1 along its own axis, as in the report's surface: a logarithmic range in decades,
-choices that are numbers by their place in the ascending list. Choices that are no numbers have a coordinate each. A
-value that means "off" lies at the high end and has a coordinate of its own beside that.
+Every dimension runs from 0 to 1: a logarithmic range in decades, choices that are numbers by their rank. Choices that
+are no numbers have a coordinate each. A value that means "off" lies at the high end and has a coordinate of its own
+beside that. (How a figure shows a dimension is another matter: `space.axes`.)
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from stability_sweep.typing import Array
 
 
 @dataclass(frozen=True)
-class RangeAxis:
-    """A float or int distribution."""
+class UnitRange:
+    """A float or int distribution along one dimension of the unit cube."""
 
     distribution: FloatDistribution | IntDistribution
     off_above: float = math.inf
@@ -57,8 +57,8 @@ class RangeAxis:
 
 
 @dataclass(frozen=True)
-class ChoiceAxis:
-    """A categorical distribution; its values are indices of choices."""
+class UnitChoice:
+    """A categorical distribution along one dimension of the unit cube; its values are indices of choices."""
 
     distribution: CategoricalDistribution
 
@@ -73,8 +73,9 @@ class ChoiceAxis:
         if not are_ordered(choices):
             return [(values == index).astype(np.float64) for index in range(len(choices))]
         numbers = [math.inf if choice == OFF else choice for choice in choices]
-        places = np.argsort(np.argsort(np.array(numbers, dtype=np.float64))) / max(1, len(choices) - 1)
-        columns = [places[values.astype(np.intp)]]
+        # The first argsort lists the choices in ascending order, the second says where in that list each one is.
+        ranks = np.argsort(np.argsort(np.array(numbers, dtype=np.float64)))
+        columns = [ranks[values.astype(np.intp)] / max(1, len(choices) - 1)]
         if math.inf in numbers:
             columns.append((values == numbers.index(math.inf)).astype(np.float64))
         return columns
@@ -84,43 +85,54 @@ class ChoiceAxis:
 class Coordinates:
     """A search space as the unit cube."""
 
-    axes: dict[str, RangeAxis | ChoiceAxis]
-    """Of the dimensions with more than one value."""
+    dimensions: dict[str, UnitRange | UnitChoice]
+    """Those dimensions that have more than one value."""
 
     @classmethod
     def of(cls, space: Mapping[str, BaseDistribution], off_above: Mapping[str, float] | None = None) -> Coordinates:
         """The coordinates of distributions, without those that have a single value."""
         return cls(
             {
-                name: _axis(distribution, (off_above or {}).get(name, math.inf))
+                name: _along(distribution, (off_above or {}).get(name, math.inf))
                 for name, distribution in space.items()
                 if not distribution.single()
             }
         )
 
     def internal(self, params: Mapping[str, Any]) -> list[float]:
-        """Optuna's internal representation of a trial's parameters: one number per axis."""
-        return [float(axis.distribution.to_internal_repr(params[name])) for name, axis in self.axes.items()]
+        """Optuna's internal representation of a trial's parameters: one number per dimension.
+
+        Raises:
+            KeyError: if a parameter is missing.
+            ValueError: if one is not a choice of its distribution.
+        """
+        return [
+            float(dimension.distribution.to_internal_repr(params[name])) for name, dimension in self.dimensions.items()
+        ]
 
     def values(self, units: Array) -> Array:
-        """The values, (points, axes), at positions in the unit cube, (points, axes)."""
-        return np.column_stack([axis.values(unit) for axis, unit in zip(self.axes.values(), units.T, strict=True)])
-
-    def encode(self, values: Array) -> Array:
-        """The model's coordinates, (points, coordinates), of values, (points, axes)."""
+        """The values, (points, dimensions), at positions in the unit cube, (points, dimensions)."""
         return np.column_stack(
-            [column for axis, own in zip(self.axes.values(), values.T, strict=True) for column in axis.columns(own)]
+            [dimension.values(unit) for dimension, unit in zip(self.dimensions.values(), units.T, strict=True)]
         )
 
+    def encode(self, values: Array) -> Array:
+        """The model's coordinates, (points, coordinates), of values, (points, dimensions)."""
+        # A dimension may have several coordinates, so there are at least as many columns as dimensions, in their order.
+        coordinates: list[Array] = []
+        for dimension, own in zip(self.dimensions.values(), values.T, strict=True):
+            coordinates += dimension.columns(own)
+        return np.column_stack(coordinates)
+
     def params_at(self, unit: Array) -> dict[str, Any]:
-        """Optuna's parameters at one position in the unit cube, (axes,)."""
-        return self.params(self.values(unit[None, :])[0]) if self.axes else {}
+        """Optuna's parameters at one position in the unit cube, (dimensions,)."""
+        return self.params(self.values(unit[None, :])[0]) if self.dimensions else {}
 
     def params(self, values: Array) -> dict[str, Any]:
-        """Optuna's parameters for one point's values, (axes,)."""
+        """Optuna's parameters for one point's values, (dimensions,)."""
         return {
-            name: axis.distribution.to_external_repr(float(value))
-            for (name, axis), value in zip(self.axes.items(), values, strict=True)
+            name: dimension.distribution.to_external_repr(float(value))
+            for (name, dimension), value in zip(self.dimensions.items(), values, strict=True)
         }
 
 
@@ -132,8 +144,8 @@ def only_value(distribution: BaseDistribution) -> Any:
     return distribution.low
 
 
-def _axis(distribution: BaseDistribution, off_above: float) -> RangeAxis | ChoiceAxis:
+def _along(distribution: BaseDistribution, off_above: float) -> UnitRange | UnitChoice:
     if isinstance(distribution, CategoricalDistribution):
-        return ChoiceAxis(distribution)
+        return UnitChoice(distribution)
     assert isinstance(distribution, (FloatDistribution, IntDistribution))
-    return RangeAxis(distribution, off_above)
+    return UnitRange(distribution, off_above)

@@ -43,9 +43,9 @@ class Encoding:
 
 
 def _internal(dimension: Dimension, values: pd.Series[Any]) -> Array:
-    """Optuna's numbers for a dimension's values: places in the list of choices, or the values themselves."""
+    """Optuna's numbers for a dimension's values: indices in the list of choices, or the values themselves."""
     if isinstance(dimension, Choices):
-        place = {value: index for index, value in enumerate(dimension.grid(0))}
-        return np.asarray(values.map(place), dtype=np.float64)
+        index_of = {value: index for index, value in enumerate(dimension.grid(0))}
+        return np.asarray(values.map(index_of), dtype=np.float64)
     # A surface is not to be trusted outside the range; "off" is infinite, and lies beyond the end.
     return values.to_numpy(np.float64).clip(dimension.low, dimension.upper_end)

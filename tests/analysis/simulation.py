@@ -59,9 +59,9 @@ def simulate(truth: Truth, trials: int, seed: int) -> pd.DataFrame:
     """A study's frame; the column ``truth`` is P(diverge)."""
     power = int(np.ceil(np.log2(trials)))
     unit = qmc.Sobol(3, rng=seed).random_base2(power)[:trials]
-    places = unit.copy()
-    places[:, 1] = np.floor(unit[:, 1] * len(BATCHES)) / (len(BATCHES) - 1)
-    probability = truth(places)
+    points = unit.copy()
+    points[:, 1] = np.floor(unit[:, 1] * len(BATCHES)) / (len(BATCHES) - 1)
+    probability = truth(points)
     diverged = np.random.default_rng(seed).random(trials) < probability
     clip = 10 ** (-1 + 5 * unit[:, 2])
     return pd.DataFrame(
@@ -79,6 +79,6 @@ def simulate(truth: Truth, trials: int, seed: int) -> pd.DataFrame:
 
 def true_limit(truth: Truth, batch_size: int, tolerance: float) -> float:
     """log10 of the learning rate at which a truth passes a tolerance, without the clip norm, which none looks at."""
-    place = list(BATCHES).index(batch_size) / (len(BATCHES) - 1)
-    unit = np.column_stack([np.linspace(0, 1, 4001), np.full(4001, place), np.full(4001, 0.5)])
+    index = list(BATCHES).index(batch_size) / (len(BATCHES) - 1)
+    unit = np.column_stack([np.linspace(0, 1, 4001), np.full(4001, index), np.full(4001, 0.5)])
     return float(-6 + 5 * unit[np.argmax(truth(unit) > tolerance), 0])

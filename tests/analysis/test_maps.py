@@ -74,6 +74,6 @@ def test_more_dimensions_than_there_is_room_for_give_maps_of_the_most_important_
 
 
 def test_the_view_of_all_three_needs_all_three(surface: Surface) -> None:
-    places = half_surface(surface, definition().space)
-    assert places["probability"].between(0, 1).all()
+    points = half_surface(surface, definition().space)
+    assert points["probability"].between(0, 1).all()
     assert half_surface(surface, make_definition(search_space={"batch_size": 16}).space).empty

@@ -10,7 +10,7 @@ from stability_sweep.analysis.surface import fit_surface
 from tests.analysis.simulation import curved, definition, simulate, soft
 
 
-def test_more_trials_give_a_narrower_band_at_its_widest_place() -> None:
+def test_more_trials_give_a_narrower_band_at_its_widest_point() -> None:
     found = [line_precision(simulate(soft, trials, 0), definition().space) for trials in (64, 256, 1024)]
     decades = [precision.decades for precision in found if precision is not None]
     assert decades == sorted(decades, reverse=True)

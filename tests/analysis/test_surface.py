@@ -19,35 +19,35 @@ SEEDS = range(4)
 @pytest.mark.parametrize("shape", TRUTHS)
 def test_the_surface_is_near_the_truth_and_its_band_covers_it(shape: str) -> None:
     """The issue's limits; `benchmarks/surface.py` does the same with 20 seeds."""
-    places = simulate(TRUTHS[shape], 512, seed=9999)
+    points = simulate(TRUTHS[shape], 512, seed=9999)
     errors, covered = [], []
     for seed in SEEDS:
         surface = fit_surface(simulate(TRUTHS[shape], 200, seed), definition().space)
         assert surface is not None
-        found = surface.predict(places)
-        errors.append((found["probability"] - places["truth"]).abs().median())
-        covered.append(((places["truth"] >= found["low"]) & (places["truth"] <= found["high"])).mean())
+        found = surface.predict(points)
+        errors.append((found["probability"] - points["truth"]).abs().median())
+        covered.append(((points["truth"] >= found["low"]) & (points["truth"] <= found["high"])).mean())
     assert np.median(errors) <= 0.08
     assert 0.80 <= np.mean(covered) <= 0.99
 
 
 def test_ten_thousand_trials_are_pooled_and_come_nearer_to_the_truth() -> None:
-    places = simulate(soft, 512, seed=9999)
+    points = simulate(soft, 512, seed=9999)
     surface = fit_surface(simulate(soft, 10_000, 0), definition().space)
     assert surface is not None
     assert surface.trials == 10_000
     assert len(surface.cells.trials) <= MOST_CELLS
     assert surface.cells.spread < 0.1
-    assert (surface.predict(places)["probability"] - places["truth"]).abs().median() < 0.02
+    assert (surface.predict(points)["probability"] - points["truth"]).abs().median() < 0.02
 
 
 def test_the_order_of_the_trials_is_irrelevant() -> None:
-    frame, places = simulate(soft, 100, 0), simulate(soft, 64, 1)
+    frame, points = simulate(soft, 100, 0), simulate(soft, 64, 1)
     one = fit_surface(frame, definition().space)
     other = fit_surface(frame.sample(frac=1, random_state=5), definition().space)
     assert one is not None
     assert other is not None
-    assert one.predict(places).to_numpy() == pytest.approx(other.predict(places).to_numpy(), abs=1e-3)
+    assert one.predict(points).to_numpy() == pytest.approx(other.predict(points).to_numpy(), abs=1e-3)
 
 
 @pytest.mark.parametrize("outcome", ["stable", "diverged"])
@@ -62,12 +62,12 @@ def test_one_outcome_only_gives_a_surface_on_that_side_with_a_band(outcome: str)
 
 
 def test_far_from_all_trials_the_band_is_wide() -> None:
-    frame, places = simulate(curved, 400, 0), simulate(curved, 256, 1)
+    frame, points = simulate(curved, 400, 0), simulate(curved, 256, 1)
     surface = fit_surface(frame[frame["learning_rate"] < 1e-4], definition().space)
     assert surface is not None
-    found = surface.predict(places)
+    found = surface.predict(points)
     width = found["high"] - found["low"]
-    assert width[places["learning_rate"] > 3e-2].median() > 3 * width[places["learning_rate"] < 1e-4].median()
+    assert width[points["learning_rate"] > 3e-2].median() > 3 * width[points["learning_rate"] < 1e-4].median()
 
 
 @pytest.mark.parametrize("trials", [0, 1, 4])

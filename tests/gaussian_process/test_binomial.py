@@ -12,12 +12,12 @@ from stability_sweep.gaussian_process import Cells, SquaredExponential, fit_bino
 
 def test_single_trials_give_what_scikit_learn_gives() -> None:
     generator = np.random.default_rng(0)
-    places, at = generator.random((60, 3)), generator.random((40, 3))
-    diverged = (generator.random(60) < places[:, 0]).astype(np.float64)
+    points, at = generator.random((60, 3)), generator.random((40, 3))
+    diverged = (generator.random(60) < points[:, 0]).astype(np.float64)
     kernel = SquaredExponential(9.0, (0.4, 0.7, 1.1))
     same = ConstantKernel(9.0, "fixed") * RBF([0.4, 0.7, 1.1], "fixed")
-    theirs = GaussianProcessClassifier(same, optimizer=None, max_iter_predict=200).fit(places, diverged)
-    mean, variance = fit_binomial(kernel, places, diverged, np.ones(60)).latent(at)
+    theirs = GaussianProcessClassifier(same, optimizer=None, max_iter_predict=200).fit(points, diverged)
+    mean, variance = fit_binomial(kernel, points, diverged, np.ones(60)).latent(at)
     expected_mean, expected_variance = theirs.latent_mean_and_variance(at)
     # scikit-learn stops its Newton steps a little earlier.
     assert mean == pytest.approx(expected_mean, abs=1e-4)
@@ -26,13 +26,13 @@ def test_single_trials_give_what_scikit_learn_gives() -> None:
 
 def test_counts_give_what_the_same_trials_give_one_by_one() -> None:
     generator = np.random.default_rng(1)
-    places = generator.random((12, 2)).repeat(5, axis=0)
-    diverged = (generator.random(60) < places[:, 0]).astype(np.float64)
+    points = generator.random((12, 2)).repeat(5, axis=0)
+    diverged = (generator.random(60) < points[:, 0]).astype(np.float64)
     kernel = SquaredExponential(9.0, (0.5, 0.5))
-    cells = Cells.merged(places, diverged[:, None])
+    cells = Cells.merged(points, diverged[:, None])
     at = generator.random((20, 2))
-    single = fit_binomial(kernel, places, diverged, np.ones(60)).latent(at)
-    counted = fit_binomial(kernel, cells.places, cells.sums[:, 0], cells.trials).latent(at)
+    single = fit_binomial(kernel, points, diverged, np.ones(60)).latent(at)
+    counted = fit_binomial(kernel, cells.points, cells.sums[:, 0], cells.trials).latent(at)
     assert len(cells.trials) == 12
     assert counted[0] == pytest.approx(single[0], abs=1e-6)
     assert counted[1] == pytest.approx(single[1], abs=1e-6)
@@ -40,9 +40,9 @@ def test_counts_give_what_the_same_trials_give_one_by_one() -> None:
 
 def test_draws_have_the_mean_and_the_variance_of_the_posterior() -> None:
     generator = np.random.default_rng(2)
-    places = generator.random((30, 1))
-    diverged = (places[:, 0] > 0.5).astype(np.float64)
-    process = fit_binomial(SquaredExponential(4.0, (0.3,)), places, diverged, np.ones(30))
+    points = generator.random((30, 1))
+    diverged = (points[:, 0] > 0.5).astype(np.float64)
+    process = fit_binomial(SquaredExponential(4.0, (0.3,)), points, diverged, np.ones(30))
     at = np.linspace(0, 1, 7)[:, None]
     drawn = process.draws(at, 20_000, seed=3)
     mean, variance = process.latent(at)

@@ -56,7 +56,7 @@ class Boundary:
 
     name: str
     definition: StudyDefinition
-    places: pd.DataFrame
+    points: pd.DataFrame
     """Points all over the space, with the column ``truth``."""
     run: Callable[[Mapping[str, Any], np.random.Generator], Outcome]
     """A trial at a point."""
@@ -82,14 +82,14 @@ def simulated(name: str) -> Boundary:
         search_space=space, data={"dataset": "mnist", "training_images": 10000, "validation_images": 500}
     )
     unit = qmc.Sobol(dimensions, rng=12345).random(PLACES)
-    places = pd.DataFrame(
+    points = pd.DataFrame(
         {name: RANGES[name]["low"] * (RANGES[name]["high"] / RANGES[name]["low"]) ** column
          for name, column in zip(names, unit.T, strict=True)}
     )  # fmt: skip
-    places["batch_size"] = places["batch_size"].round().astype(int)
+    points["batch_size"] = points["batch_size"].round().astype(int)
     if dimensions < 3:
-        places["clip_norm"] = math.inf
-    places["truth"] = probability_at(name, places)
+        points["clip_norm"] = math.inf
+    points["truth"] = probability_at(name, points)
 
     def run(point: Mapping[str, Any], generator: np.random.Generator) -> Outcome:
         position = _positions(dimensions, point)
@@ -99,7 +99,7 @@ def simulated(name: str) -> Boundary:
         loss = 1 - 0.5 * position[0, 0] + 0.2 * abs(position[0, 1] - 0.5)
         return Outcome(lived < 1.0, min(lived, 1.0), loss)
 
-    return Boundary(name, definition, places, run)
+    return Boundary(name, definition, points, run)
 
 
 def run_study(

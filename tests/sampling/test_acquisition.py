@@ -22,10 +22,10 @@ LINE = np.linspace(0, 1, 101)[:, None]
 
 
 def process(diverged: list[float], total: list[float] | None = None) -> BinomialProcess:
-    """Trials at even places of one axis."""
-    places = np.linspace(0.1, 0.9, len(diverged))[:, None]
+    """Trials at even points of one axis."""
+    points = np.linspace(0.1, 0.9, len(diverged))[:, None]
     kernel = SquaredExponential(20.0, (0.25,))
-    return fit_binomial(kernel, places, np.array(diverged), np.array(total or [1.0] * len(diverged)))
+    return fit_binomial(kernel, points, np.array(diverged), np.array(total or [1.0] * len(diverged)))
 
 
 def test_the_two_imagined_outcomes_are_one_posterior_split_in_two() -> None:
@@ -54,7 +54,7 @@ def test_a_trial_is_worth_most_between_a_survivor_and_a_divergence() -> None:
     assert 0.4 < LINE[worth.argmax(), 0] < 0.6
 
 
-def test_a_place_is_unsettled_where_the_line_is_and_settled_far_from_it() -> None:
+def test_a_point_is_unsettled_where_the_line_is_and_settled_far_from_it() -> None:
     mean, variance = process([0, 0, 0, 1, 1, 1]).latent(LINE)
     found = unsettled(mean, np.maximum(variance, 1e-9))
     assert found[50] == pytest.approx(0.5, abs=0.01)
@@ -62,7 +62,7 @@ def test_a_place_is_unsettled_where_the_line_is_and_settled_far_from_it() -> Non
     assert ((found >= 0) & (found <= 0.5)).all()
 
 
-def test_a_pending_trial_makes_its_place_worth_less_and_moves_no_mean() -> None:
+def test_a_pending_trial_makes_its_point_worth_less_and_moves_no_mean() -> None:
     before = process([0, 0, 0, 1, 1, 1])
     best = LINE[worth_for_side(latent_at(before, LINE)).argmax()]
     after = before.expecting(best, expected_weight(before, best))
@@ -72,19 +72,19 @@ def test_a_pending_trial_makes_its_place_worth_less_and_moves_no_mean() -> None:
 
 def test_a_pending_trial_holds_the_latent_value_as_firmly_as_its_outcome_will_on_average() -> None:
     before = process([0, 0, 1, 0, 1, 1])
-    place = np.array([0.33])
-    mean, variance = before.latent(place[None])
+    point = np.array([0.33])
+    mean, variance = before.latent(point[None])
     dies, lives = imagine(mean, variance)
     expected = dies.probability * dies.variance + lives.probability * lives.variance
-    assert before.expecting(place, expected_weight(before, place)).latent(place[None])[1] == pytest.approx(expected)
+    assert before.expecting(point, expected_weight(before, point)).latent(point[None])[1] == pytest.approx(expected)
 
 
 def test_expecting_twice_is_expecting_both_at_once() -> None:
     """The factor that grows by a row is that of the larger matrix."""
-    before, places = process([0, 0, 1, 0, 1, 1]), (np.array([0.2]), np.array([0.7]))
-    grown = before.expecting(places[0], 0.3).expecting(places[1], 0.1)
+    before, points = process([0, 0, 1, 0, 1, 1]), (np.array([0.2]), np.array([0.7]))
+    grown = before.expecting(points[0], 0.3).expecting(points[1], 0.1)
     root = grown.root_weights
-    inner = np.eye(8) + root[:, None] * grown.kernel(grown.places, grown.places) * root
+    inner = np.eye(8) + root[:, None] * grown.kernel(grown.points, grown.points) * root
     assert grown.cholesky @ grown.cholesky.T == pytest.approx(inner)
 
 

@@ -141,15 +141,15 @@ def test_one_point_in_eight_is_one_of_the_sobol_sequence_whatever_happened() -> 
     assert [number for number in range(16, 40) if same[number]] == [23, 31, 39]
 
 
-def test_running_trials_are_pending_so_eight_workers_ask_for_eight_places() -> None:
+def test_running_trials_are_pending_so_eight_workers_ask_for_eight_points() -> None:
     space = {"rate": SPACE["rate"], "depth": FloatDistribution(0.0, 1.0)}
     study = optuna.create_study(sampler=BoundarySampler(seed=0))
     for _ in range(24):
         trial = study.ask(space)
         finish(study, trial, diverged=trial.params["rate"] > 1e-3)
     asked = [study.ask(space).params for _ in range(8)]
-    places = np.array([[math.log10(point["rate"]) / 5, point["depth"]] for point in asked])
-    distances = np.hypot(*(places[:, None] - places[None]).transpose(2, 0, 1))[np.triu_indices(8, 1)]
+    points = np.array([[math.log10(point["rate"]) / 5, point["depth"]] for point in asked])
+    distances = np.hypot(*(points[:, None] - points[None]).transpose(2, 0, 1))[np.triu_indices(8, 1)]
     # Two of them may meet where the outcome is chance, and two seeds there say more than one.
     assert (distances < 0.02).sum() <= 1
     assert np.median(distances) > 0.2
@@ -195,8 +195,8 @@ def test_the_map_of_64_trials_is_better_than_that_of_as_many_sobol_points(name: 
         for who, sampler in (("ours", BoundarySampler(seed=seed)), ("sobol", QMCSampler(seed=seed, scramble=True))):
             surface = fit_surface(run_study(boundary, sampler, 64, seed=seed), boundary.definition.space)
             assert surface is not None
-            found = surface.predict(boundary.places)["median"] > 0.5
-            wrong[who].append(float((found != (boundary.places["truth"] > 0.5)).mean()))
+            found = surface.predict(boundary.points)["median"] > 0.5
+            wrong[who].append(float((found != (boundary.points["truth"] > 0.5)).mean()))
     assert np.mean(wrong["ours"]) < 0.8 * np.mean(wrong["sobol"])
 
 

@@ -29,7 +29,7 @@ def survivors(count: int) -> list[FrozenTrial]:
 
 def read(trials: list[FrozenTrial], horizon: float | None = 100.0) -> Any:
     reader = EvidenceReader(Coordinates.of({"rate": RATE}), None if horizon is None else lambda _: horizon)
-    return reader.read(trials, but=-1)
+    return reader.read(trials, leaving_out=-1)
 
 
 @pytest.mark.parametrize(
@@ -78,15 +78,15 @@ def test_running_trials_are_pending_and_those_of_another_space_are_left_out() ->
     other.number = 1
     running = [trial(TrialState.RUNNING, number=2, rate=1e-2), trial(TrialState.RUNNING, number=3, rate=1e-4)]
     reader = EvidenceReader(Coordinates.of({"rate": RATE}), None)
-    found = reader.read([*survivors(1), other, *running], but=3)
+    found = reader.read([*survivors(1), other, *running], leaving_out=3)
     assert found.values.tolist() == [[1e-3]]
     assert found.pending.tolist() == [[1e-2]]
 
 
 def test_a_trial_that_ends_moves_from_the_pending_to_the_finished() -> None:
     reader = EvidenceReader(Coordinates.of({"rate": RATE}), None)
-    assert len(reader.read([trial(TrialState.RUNNING)], but=-1).pending) == 1
-    found = reader.read([trial(TrialState.PRUNED, intermediate_values={1: math.nan})], but=-1)
+    assert len(reader.read([trial(TrialState.RUNNING)], leaving_out=-1).pending) == 1
+    found = reader.read([trial(TrialState.PRUNED, intermediate_values={1: math.nan})], leaving_out=-1)
     assert len(found.pending) == 0
     assert np.array_equal(found.diverged, [1.0])
 
@@ -108,7 +108,7 @@ SILENT = [
 
 def read_as(trials: list[FrozenTrial], failed_is_diverged: bool | None) -> Any:
     reader = EvidenceReader(Coordinates.of({"rate": RATE}), lambda _: 100.0, failed_is_diverged=failed_is_diverged)
-    return reader.read(trials, but=-1)
+    return reader.read(trials, leaving_out=-1)
 
 
 @pytest.mark.parametrize("silent", SILENT)

@@ -91,14 +91,14 @@ def test_the_boundary_sampler_plans_its_start_and_one_point_in_eight() -> None:
     assert all(point == planned_params(sobol, number) for number, point in enumerate(planned) if point)
 
 
-def test_off_is_one_place_to_the_boundary_sampler() -> None:
+def test_off_is_one_point_to_the_boundary_sampler() -> None:
     """All of the stretch that means "off" is the same: no two trials differ by it."""
     definition = definition_for("boundary")
     sampler = build_sampler(definition)
     assert isinstance(sampler, BoundarySampler)
     coordinates = Coordinates.of(definition.space.distributions, sampler._off_above)
     values = coordinates.values(np.full((2, 4), 0.5))
-    clip = list(coordinates.axes).index("clip_norm")
+    clip = list(coordinates.dimensions).index("clip_norm")
     values[:, clip] = 2000.0, 9000.0
     assert np.array_equal(*coordinates.encode(values))
 

@@ -111,8 +111,8 @@ def line_error(study: optuna.Study) -> float:
     coordinates = Coordinates.of(SPACE)
     trials = [t for t in study.trials if t.state is TrialState.COMPLETE or has_diverged(t) or beyond(t.params) > 0]
     outcomes = np.array([float(beyond(trial.params) > 0) for trial in trials])
-    places = coordinates.encode(np.array([coordinates.internal(trial.params) for trial in trials]))
-    process = fit_binomial(learn_kernel(places, outcomes, 0), places, outcomes, np.ones(len(outcomes)))
+    points = coordinates.encode(np.array([coordinates.internal(trial.params) for trial in trials]))
+    process = fit_binomial(learn_kernel(points, outcomes, 0), points, outcomes, np.ones(len(outcomes)))
     decades = np.linspace(-6, -1, 501)
     errors = []
     for batch in (0.1, 0.3, 0.5, 0.7):
@@ -197,9 +197,9 @@ def test_in_our_own_studies_a_failed_trial_changes_no_point(has_diverged_ones: b
     definition = make_definition(sampler={"name": "boundary"}, budget={"trials": 40})
     space = definition.space.distributions
 
-    def points(place: float) -> list[dict[str, Any]]:
+    def points(point: float) -> list[dict[str, Any]]:
         failed = create_trial(
-            state=TrialState.FAIL, params={"learning_rate": place, "batch_size": 16, "clip_norm": 1.0},
+            state=TrialState.FAIL, params={"learning_rate": point, "batch_size": 16, "clip_norm": 1.0},
             distributions=space,
         )  # fmt: skip
         study = optuna.create_study(sampler=build_sampler(definition))

@@ -73,11 +73,11 @@ def test_the_sampler_and_the_report_place_a_point_alike() -> None:
     assert coordinates.encode(values) == pytest.approx(expected)
 
 
-def test_a_dimension_with_one_value_has_no_axis() -> None:
+def test_a_dimension_with_one_value_is_no_dimension_of_the_cube() -> None:
     space: dict[str, BaseDistribution] = {"x": FloatDistribution(1, 1), "y": IntDistribution(0, 3)}
-    assert list(Coordinates.of(space).axes) == ["y"]
+    assert list(Coordinates.of(space).dimensions) == ["y"]
 
 
-def test_values_outside_a_range_that_shrank_keep_their_place() -> None:
+def test_values_outside_a_range_that_shrank_keep_their_position() -> None:
     coordinates = Coordinates.of({"x": FloatDistribution(1e-4, 1e-2, log=True)})
     assert coordinates.encode(np.array([[1e-6], [1e-1]]))[:, 0] == pytest.approx([-1.0, 1.5])
