@@ -18,7 +18,10 @@ from stability_sweep.space.off import OFF, is_off
 from stability_sweep.typing import Array, Integers
 
 MOST_BANDS = 10
+"""Of a logarithmic range."""
+
 LINEAR_BANDS = 6
+"""Of a linear range, and of a logarithmic one that is too narrow for round edges."""
 
 
 @dataclass(frozen=True)
@@ -118,9 +121,12 @@ def axis_of(name: str, dimension: Range | Choices) -> Axis:
 
 
 def _log_edges(dimension: Range) -> Array:
-    """Edges at full, half or quarter decades: the finest that makes no more than `MOST_BANDS` bands."""
+    """Edges at full, half or quarter decades: the finest that makes no more than `MOST_BANDS` bands.
+
+    Where none lies inside the range, even parts: a dimension with one band would be taken for one with one value.
+    """
     low, high = math.log10(dimension.low), math.log10(dimension.high)
     width = next((w for w in (0.25, 0.5, 1.0) if (high - low) / w <= MOST_BANDS + 1e-9), (high - low) / MOST_BANDS)
     inner = np.arange(math.floor(low / width) + 1, math.ceil(high / width)) * width
     inner = inner[(inner > low + 1e-9) & (inner < high - 1e-9)]
-    return np.array([low, *inner, high])
+    return np.array([low, *inner, high]) if len(inner) else np.linspace(low, high, LINEAR_BANDS + 1)

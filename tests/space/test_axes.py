@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stability_sweep.space.axes import MOST_BANDS, format_value
+from stability_sweep.space.axes import MOST_BANDS, axis_of, format_value
+from stability_sweep.space.dimensions import Range
 from tests.conftest import make_definition
 
 SPACE = {
@@ -36,6 +37,11 @@ def test_off_has_a_band_of_its_own(norm: float) -> None:
 def test_bands_end_at_round_values_and_are_not_too_many() -> None:
     assert AXES["learning_rate"].labels[:3] == ("1e-6 to 3.16e-6", "3.16e-6 to 1e-5", "1e-5 to 3.16e-5")
     assert all(len(axis.labels) <= MOST_BANDS + 1 for axis in AXES.values())
+
+
+def test_a_log_range_without_a_round_edge_has_several_bands_too() -> None:
+    axis = axis_of("rate", Range(low=1.1e-3, high=1.7e-3, log=True))
+    assert (len(axis.labels), axis.labels[0], axis.labels[-1]) == (6, "0.0011 to 0.00118", "0.00158 to 0.0017")
 
 
 def test_ordered_choices_lie_in_order() -> None:
