@@ -17,12 +17,18 @@ def divergence_cells(frame: pd.DataFrame, x: Axis, y: Axis) -> pd.DataFrame:
 
     Failed trials are not counted. The order of the trials does not matter.
 
+    Args:
+        frame: a study's trials, from `study_frame`.
+        x: the axis of one dimension; its bands are the map's columns.
+        y: of another one, for the rows.
+
     Returns:
         Columns ``x_band``, ``y_band`` (indices), ``x``, ``y`` (labels), ``diverged``, ``total``, ``fraction`` (NaN in
         an empty cell), ``low``, ``high`` (Wilson's 95% interval; 0 and 1 in an empty cell).
     """
     trials = counted(frame)
     diverged = (trials[columns.OUTCOME] == Outcome.DIVERGED.value).to_numpy()
+    # Every trial's cell as one number, row by row: two counts over all trials instead of one per cell.
     cell = y.bands(trials[y.name].tolist()) * len(x.labels) + x.bands(trials[x.name].tolist())
     totals, events = (
         np.bincount(cell[part], minlength=len(x.labels) * len(y.labels)) for part in (slice(None), diverged)

@@ -68,6 +68,11 @@ def divergence_at_horizon(frame: pd.DataFrame, horizon_steps: int) -> HorizonEst
 def horizon_table(frame: pd.DataFrame, axis: Axis, horizons: Sequence[int]) -> pd.DataFrame:
     """`divergence_at_horizon` for every group of `survival_curves` that has trials, and for every horizon in steps.
 
+    Args:
+        frame: a study's trials, from `study_frame`.
+        axis: the dimension whose bands are compared.
+        horizons: in steps, each at least 1.
+
     Returns:
         Columns ``group``, ``label``, then those of `HorizonEstimate`.
     """
@@ -82,6 +87,7 @@ def horizon_table(frame: pd.DataFrame, axis: Axis, horizons: Sequence[int]) -> p
 
 
 def _at_horizon(trials: pd.DataFrame, curve: KaplanMeier, horizon_steps: int) -> HorizonEstimate:
+    """The estimate that `divergence_at_horizon` describes, from rows of `with_times` and their curve."""
     last = curve.last_step
     figures = [columns.SURVIVAL, columns.LOW, columns.HIGH]
     survival, low, high = curve.at([min(horizon_steps, last)])[figures].to_numpy()[0].tolist()

@@ -20,7 +20,7 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Precision:
-    """The widest place of the 50% line's credible band."""
+    """The widest part of the 50% line's credible band."""
 
     decades: float
     """Half the width of the 90% credible band of log10(learning rate), within the range that the study searches."""
@@ -35,10 +35,9 @@ class Precision:
 def line_precision(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Precision | None:
     """How well the 50% line is known, where it is known least; None where there is no line.
 
-    There is none with too few trials for a surface, and none without a learning rate, a batch size and a clip norm.
-
-    A line outside the searched range is known if its band lies outside too. All other dimensions stand at the
-    baseline (`analysis.baseline`).
+    There is none with too few trials for a surface, and none in a study that lacks one of the three roles. A line
+    outside the searched range is known if its band lies outside too. Dimensions without a role stand at the baseline
+    (`analysis.baseline`).
 
     Args:
         frame: trials from `study_frame`; failed ones are left out.

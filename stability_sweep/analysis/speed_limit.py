@@ -163,7 +163,17 @@ def _rates(axis: Axis) -> Array:
 
 
 def representatives(space: SearchSpace, name: str, most: int) -> list[tuple[str, Value]]:
-    """At most so many (two or more) values that stand for all of a dimension, with labels; "off" is always one."""
+    """Values that stand for all of a dimension, with labels; "off" is always one.
+
+    Args:
+        space: the search space.
+        name: of the dimension.
+        most: how many at most, 2 or more.
+
+    Returns:
+        Choices, in the order of their bands, the first and the last among them; or the middles of equal parts of a
+        range, "off" last.
+    """
     dimension, axis = space[name], space.axes[name]
     if isinstance(dimension, Choices):
         values = list(axis.values)
@@ -200,7 +210,11 @@ def _from_boundary(draw: Array, median: Array, tolerance: float) -> Array:
 def _crossing(rates: Array, probability: Array, tolerance: float, *, is_listed: bool = False) -> float:
     """The first rate at which the tolerance is passed, interpolated; 0 if at the first one, infinity if nowhere.
 
-    Of listed rates, the last one before that.
+    Args:
+        rates: ascending, (rates,).
+        probability: P(diverge) there, (rates,).
+        tolerance: from 0 to 1.
+        is_listed: whether the rates are all that there are; then it is the last one before the tolerance is passed.
     """
     over = probability > tolerance
     if not over.any():

@@ -26,6 +26,7 @@ from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources.frame import counted, with_gaps
 from stability_sweep.sources.protocol import StudyFacts
 from stability_sweep.space.roles import LEARNING_RATE
+from stability_sweep.space.search_space import SearchSpace
 
 LONGER = (1, 10)
 """Horizons that P(diverge) is estimated at, in multiples of the study's own."""
@@ -112,14 +113,7 @@ def analyse(
     axes, rate = space.searched, space.role(LEARNING_RATE)
     # A trial that another program put into the study may lack a dimension: it cannot stand on a map.
     frame = frame.dropna(subset=list(space))
-    import sklearn.ensemble
-    import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
-
-    with ThreadPoolExecutor(1) as pool:  # the forest does not need the interpreter's lock, nor the surface
-        forest = pool.submit(dimension_importance, frame, space, seed=seed)
-        surface = fit_surface(frame, space, seed=seed)
-        quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
-        importance = forest.result()
+    surface, quality, importance = _learned(frame, space, seed)
     ranked = importance[columns.DIMENSION].tolist()
     timed = [name for name in space.core if name in axes]
     horizon = int(frame[columns.HORIZON].max()) if len(frame) else 0
@@ -145,6 +139,18 @@ def analyse(
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
         horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},
     )
+
+
+def _learned(frame: pd.DataFrame, space: SearchSpace, seed: int) -> tuple[Surface | None, pd.DataFrame, pd.DataFrame]:
+    """The surface, how good it is, and the importance of the dimensions: what takes longest, two at a time."""
+    import sklearn.ensemble
+    import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
+
+    with ThreadPoolExecutor(1) as pool:  # the forest does not need the interpreter's lock, nor the surface
+        forest = pool.submit(dimension_importance, frame, space, seed=seed)
+        surface = fit_surface(frame, space, seed=seed)
+        quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
+        return surface, quality, forest.result()
 
 
 def file_name(dimension: str) -> str:

@@ -140,6 +140,11 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     Five folds; the repeats of a point stay together. At most 500 random trials. The kernel's parameters
     come from all trials.
 
+    Args:
+        frame: the trials that the surface was fitted to.
+        surface: whose kernel is judged.
+        seed: of the choice of trials, and of the folds.
+
     Returns:
         One row per score (``log loss``, ``Brier score``; smaller is better): ``score``, ``model``, ``base_rate``,
         ``trials``. Empty if all trials ended alike.

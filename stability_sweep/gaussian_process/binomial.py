@@ -74,7 +74,7 @@ class BinomialProcess:
         return np.asarray(cross.T @ self.gradient), np.asarray(reduced)
 
     def draws(self, at: Array, count: int, seed: int) -> Array:
-        """Joint draws of f at (points, coordinates): (count, points)."""
+        """Joint draws of f at (points, coordinates): (count, points); the same seed gives the same draws."""
         mean, reduced = self._projected(at)
         covariance = self.kernel(at, at) - reduced.T @ reduced
         # Near points are all but equal, so the covariance is singular up to rounding: its eigenvalues are cut at 0.

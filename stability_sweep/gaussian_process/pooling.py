@@ -45,7 +45,14 @@ class Cells:
 
     @classmethod
     def grouped(cls, points: Array, counts: Array, group: Indices, number: int) -> Cells:
-        """One cell per group, at the mean of its trials' points."""
+        """One cell per group, at the mean of its trials' points.
+
+        Args:
+            points: of the trials, (trials, coordinates).
+            counts: what the likelihood counts of each, (trials, counts).
+            group: every trial's group, from 0, (trials,).
+            number: of groups; those without trials are left out.
+        """
         trials = np.bincount(group, minlength=number).astype(np.float64)
         kept = trials > 0
         means = _sums(points, group, number) / np.maximum(trials, 1.0)[:, None]

@@ -25,6 +25,11 @@ def completed_params(definition: StudyDefinition, number: int, wanted: Mapping[s
 
     "off" and infinity mean "off" here as everywhere. Where there is no plan, the sampler chooses the rest.
 
+    Args:
+        definition: of the study.
+        number: of the trial.
+        wanted: what it was enqueued with, by parameter; any may be missing.
+
     Raises:
         EnqueuedPointError: if a dimension or a value is not one of the study's.
     """

@@ -19,7 +19,13 @@ def is_explored(index: int) -> bool:
 
 
 def sobol_point(dimensions: int, seed: int, index: int) -> Array:
-    """Point of that index of a scrambled Sobol' sequence in the unit cube, (dimensions,)."""
+    """One point of a scrambled Sobol' sequence in the unit cube, (dimensions,).
+
+    Args:
+        dimensions: of the cube; may be 0.
+        seed: of the scrambling: another one is another sequence.
+        index: of the point, from 0.
+    """
     if dimensions == 0:
         return np.zeros(0)
     from scipy.stats import qmc  # takes longer to import than most commands run

@@ -85,7 +85,7 @@ class _Boundary(_Kind):
         return sobol_point(dimensions, definition.sampler_seed, index) if is_explored(index) else None
 
     def build(self, definition: StudyDefinition) -> BaseSampler:
-        """Ours, told what a definition knows of its trials."""
+        """Ours, with what a definition knows of its trials."""
         from stability_sweep.sampling.boundary import BoundarySampler
 
         return BoundarySampler(
@@ -93,7 +93,7 @@ class _Boundary(_Kind):
             horizon=partial(_horizon_steps, definition),
             off_above=definition.space.off_above,
             repeats=definition.budget.repeats,
-            failed_is_diverged=None,  # every divergence of ours is told; a failure is the machine's fault, or ours
+            failed_is_diverged=None,  # every divergence of ours is reported; a failure is the machine's fault, or ours
         )
 
 

@@ -38,7 +38,7 @@ class StoredSource:
         self._repository = repository
         self._study = study
         self._claims = claims
-        _ = self.facts  # a claim that cannot be judged is told before anything is loaded
+        _ = self.facts  # a claim that cannot be judged is refused before anything is loaded
 
     @cached_property
     def facts(self) -> StudyFacts:

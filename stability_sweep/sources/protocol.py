@@ -63,7 +63,7 @@ class Source(Protocol):
         """Where it is stored, without any password."""
 
     def frame(self) -> pd.DataFrame:
-        """One row per finished trial; the columns are those of `sources.frame.study_frame`."""
+        """One row per finished trial, as `sources.frame.frame_of` makes it of records; in the order of their numbers."""
 
     def telemetries(
         self, *, most_per_outcome: int | None = None, on_damaged: OnDamaged | None = None
@@ -72,7 +72,7 @@ class Source(Protocol):
 
         Args:
             most_per_outcome: at most so many stable and so many diverged trials, spread evenly, and no others.
-            on_damaged: told about each trial whose telemetry cannot be read, which is then left out.
+            on_damaged: called for each trial whose telemetry cannot be read, which is then left out.
 
         Raises:
             TelemetryError: if there is one, and no `on_damaged`.

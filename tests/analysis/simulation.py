@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 from scipy.special import expit
 from scipy.stats import qmc
 
 from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.typing import Array
 from tests.conftest import make_definition
 
-Array = npt.NDArray[np.float64]
 Truth = Callable[[Array], Array]
 """From unit coordinates (learning rate, batch size, clip norm), (trials, 3), to P(diverge)."""
 

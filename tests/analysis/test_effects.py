@@ -11,6 +11,7 @@ from statsmodels.duration.hazard_regression import PHReg  # type: ignore[import-
 
 from stability_sweep.analysis import effects
 from stability_sweep.analysis.effects import hazard_effects
+from stability_sweep.typing import Array
 from tests.conftest import make_definition
 
 SPACE: dict[str, Any] = {
@@ -24,8 +25,6 @@ AT_THE_MIDDLES = (
     "With the interaction in the model, the effect of learning rate holds at batch size 45.3, and that of batch size "
     "at learning rate 0.001."
 )
-
-Floats = npt.NDArray[np.float64]
 
 
 def points(trials: int, seed: int) -> pd.DataFrame:
@@ -55,10 +54,10 @@ def ended(frame: pd.DataFrame, times: npt.ArrayLike, horizon: int = HORIZON) -> 
     )
 
 
-def exponential(frame: pd.DataFrame, log_ratios: Floats, seed: int) -> Floats:
+def exponential(frame: pd.DataFrame, log_ratios: Array, seed: int) -> Array:
     """Times of divergence at a constant hazard, that of the middle point times the ratios."""
     waits = np.random.default_rng(seed + 10_000).exponential(300 / np.exp(log_ratios))
-    times: Floats = np.ceil(waits)
+    times: Array = np.ceil(waits)
     return times
 
 
@@ -101,10 +100,8 @@ def test_the_intervals_hold_the_true_hazard_ratios() -> None:
 def test_hazard_ratios_are_those_of_the_library() -> None:
     frame = known_world(300, 1)
     position = np.log10(np.minimum(frame["clip_norm"], 1000.0))
-    raw = np.column_stack(
-        [np.log10(frame["learning_rate"]) - DECADES, np.log2(frame["batch_size"]) - DOUBLINGS, position,
-         np.isinf(frame["clip_norm"])]
-    )  # fmt: skip
+    decades, doublings = np.log10(frame["learning_rate"]) - DECADES, np.log2(frame["batch_size"]) - DOUBLINGS
+    raw = np.column_stack([decades, doublings, position, np.isinf(frame["clip_norm"])])
     raw = np.column_stack([raw, raw[:, 0] * raw[:, 1]])
     status = (frame["outcome"] == "diverged").to_numpy(dtype=np.float64)
     fit = PHReg(frame["steps"].to_numpy(dtype=np.float64), raw, status=status, ties="efron").fit()

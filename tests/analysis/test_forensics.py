@@ -102,7 +102,10 @@ def test_origins_are_counted_most_frequent_first(repository: Repository, finishe
     assert table["trials"].tolist() == [2, 1, 1, 1]
     first = table.iloc[0]
     assert (first["origin"], first["cause"], first["median_step"], first["share"]) == (
-        "momentum[1]", "exploding_momentum", 6.0, 0.4,
-    )  # fmt: skip
+        "momentum[1]",
+        "exploding_momentum",
+        6.0,
+        0.4,
+    )
     assert table["trials"].sum() == 5
     assert divergence_origins(frame[frame["outcome"] == "stable"], study.definition.space).empty

@@ -69,8 +69,11 @@ def test_more_dimensions_than_there_is_room_for_give_maps_of_the_most_important_
     names = ["model.n_lf", "model.latent_dim", "training.warmup_steps"]
     study = make_definition(search_space={**{name: [1, 2] for name in names}, "batch_size": [16, 32]})
     assert mapped_dimensions(study.space, ["training.warmup_steps"]) == [
-        "learning_rate", "batch_size", "clip_norm", "training.warmup_steps",
-    ]  # fmt: skip
+        "learning_rate",
+        "batch_size",
+        "clip_norm",
+        "training.warmup_steps",
+    ]
 
 
 def test_the_view_of_all_three_needs_all_three(surface: Surface) -> None:

@@ -10,7 +10,8 @@ from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.space.axes import format_value
-from tests.analysis.simulation import Array, Truth, curved, definition, simulate, soft, true_limit
+from stability_sweep.typing import Array
+from tests.analysis.simulation import Truth, curved, definition, simulate, soft, true_limit
 from tests.conftest import make_definition
 
 
@@ -65,10 +66,8 @@ def everywhere(probability: float) -> Truth:
 def test_where_everything_is_safe_the_limit_is_not_reached() -> None:
     """Known so well only along one dimension: a corner of three stays open far longer."""
     study = make_definition(
-        search_space={
-            "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"
-        }
-    )  # fmt: skip
+        search_space={"learning_rate": {"low": 1e-6, "high": 1e-1, "log": True}, "batch_size": 16, "clip_norm": "off"}
+    )
     surface = fit_surface(simulate(everywhere(0.0), 1024, 0).assign(batch_size=16, clip_norm=math.inf), study.space)
     assert surface is not None
     table = speed_limits(surface, study.space)

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import optuna
 import pandas as pd
 from optuna.distributions import BaseDistribution
@@ -24,9 +23,8 @@ from scipy.stats import qmc
 
 from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
+from stability_sweep.typing import Array
 from tests.conftest import make_definition
-
-Array = npt.NDArray[np.float64]
 
 HORIZON_STEPS = 150
 PLACES = 4096
@@ -83,9 +81,11 @@ def simulated(name: str) -> Boundary:
     )
     unit = qmc.Sobol(dimensions, rng=12345).random(PLACES)
     points = pd.DataFrame(
-        {name: RANGES[name]["low"] * (RANGES[name]["high"] / RANGES[name]["low"]) ** column
-         for name, column in zip(names, unit.T, strict=True)}
-    )  # fmt: skip
+        {
+            name: RANGES[name]["low"] * (RANGES[name]["high"] / RANGES[name]["low"]) ** column
+            for name, column in zip(names, unit.T, strict=True)
+        }
+    )
     points["batch_size"] = points["batch_size"].round().astype(int)
     if dimensions < 3:
         points["clip_norm"] = math.inf

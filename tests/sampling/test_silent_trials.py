@@ -79,8 +79,12 @@ def violates_the_constraint(trial: optuna.Trial) -> float:
 
 SILENT = [returns_nan, raises, prunes_without_a_report]
 TELLING = [
-    returns_infinity, reports_and_returns_nan, reports_infinity_and_raises, reports_and_prunes, violates_the_constraint
-]  # fmt: skip
+    returns_infinity,
+    reports_and_returns_nan,
+    reports_infinity_and_raises,
+    reports_and_prunes,
+    violates_the_constraint,
+]
 
 
 def study_of(
@@ -199,9 +203,10 @@ def test_in_our_own_studies_a_failed_trial_changes_no_point(has_diverged_ones: b
 
     def points(point: float) -> list[dict[str, Any]]:
         failed = create_trial(
-            state=TrialState.FAIL, params={"learning_rate": point, "batch_size": 16, "clip_norm": 1.0},
+            state=TrialState.FAIL,
+            params={"learning_rate": point, "batch_size": 16, "clip_norm": 1.0},
             distributions=space,
-        )  # fmt: skip
+        )
         study = optuna.create_study(sampler=build_sampler(definition))
         for number in range(32):
             if number % 3 == 0:
