@@ -63,7 +63,7 @@ class Source(Protocol):
         """Where it is stored, without any password."""
 
     def frame(self) -> pd.DataFrame:
-        """One row per finished trial, as `sources.frame.frame_of` makes it of records; in the order of their numbers."""
+        """One row per finished trial, in the order of their numbers: what `sources.frame.frame_of` makes of records."""
 
     def telemetries(
         self, *, most_per_outcome: int | None = None, on_damaged: OnDamaged | None = None
