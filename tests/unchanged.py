@@ -27,7 +27,7 @@ from stability_sweep.analysis import analyse
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.engine.seeds import trial_seed
-from stability_sweep.report.formats import report_json
+from stability_sweep.report.files.json_file import report_json
 from stability_sweep.results.outcome import LOSS_FIELDS
 from stability_sweep.sampling.plan import planned_params
 from stability_sweep.sources import facts_of

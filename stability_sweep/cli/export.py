@@ -39,8 +39,9 @@ def export(
     if output is None and chosen is Format.PARQUET:
         raise typer.BadParameter("parquet is a binary format; give a file with --output", param_hint="--format")
 
-    from stability_sweep.report.tables import csv_bytes, parquet_bytes
-    from stability_sweep.report.writing import write_output
+    from stability_sweep.report.files.csv_file import csv_bytes
+    from stability_sweep.report.files.parquet_file import parquet_bytes
+    from stability_sweep.report.files.writing import write_output
     from stability_sweep.sources.frame import column_names, trial_records
 
     repository = open_repository(storage)

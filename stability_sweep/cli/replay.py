@@ -68,7 +68,7 @@ def replay(
         return
     if done.run.broken_step is None:
         raise StudyError(f"--save: trial {trial} did not diverge here, so there is no broken step to save")
-    from stability_sweep.report.writing import PRIVATE, write_output
+    from stability_sweep.report.files.writing import PRIVATE, write_output
 
     script = save.with_suffix(".py")
     # The definition's name, which is checked: what Optuna calls the study may be any text, and this becomes a program.
@@ -87,7 +87,7 @@ def _check_saving(path: Path, number: int, result: TrialResult) -> None:
     if path.suffix == ".py" or path.is_dir():
         raise OutputError(f"--save: expected the name of a new file such as nan.pt, got {path}")
 
-    from stability_sweep.report.writing import check_place
+    from stability_sweep.report.files.writing import check_place
     from stability_sweep.sweep.replay import SCRIPT_BEGINS
 
     script = path.with_suffix(".py")

@@ -135,8 +135,10 @@ def _write_as(
     claims: Sequence[Claim] | None,
 ) -> None:
     from stability_sweep.report import analyse_study
-    from stability_sweep.report.formats import report_json, write_csv_files, write_json, write_pictures
-    from stability_sweep.report.study import report_sections
+    from stability_sweep.report.files.csv_file import write_csv_files
+    from stability_sweep.report.files.json_file import report_json, write_json
+    from stability_sweep.report.files.pictures import write_pictures
+    from stability_sweep.report.panels.registry import report_sections
     from stability_sweep.sources import StoredSource
 
     analysis: Analysis = analyse_study(StoredSource(repository, study, claims), tolerance=tolerance)

@@ -76,7 +76,7 @@ def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
     from stability_sweep.analysis import divergence_origins, warning_signs
     from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
-    from stability_sweep.report.tables import json_rows
+    from stability_sweep.report.files.json_file import json_rows
     from stability_sweep.sources.frame import study_frame
     from stability_sweep.terminal.trial import table_lines
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 from stability_sweep.analysis import Analysis, analyse
 from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
 from stability_sweep.errors import TelemetryError
-from stability_sweep.report.payload import trial_details
-from stability_sweep.report.study import write_report
+from stability_sweep.report.page.payload import TrialDetail
+from stability_sweep.report.page.trial_details import trial_details
+from stability_sweep.report.study_report import write_report
 from stability_sweep.sources.protocol import OnDamaged, Source
 
 logger = logging.getLogger(__name__)
@@ -49,7 +51,7 @@ def write_study_report(
     analysis = analyse_study(source, tolerance=tolerance, damaged=damaged)
     details = trial_details(source, analysis.frame, on_damaged=_noting(damaged))
     for number, reason in damaged.items():
-        details.setdefault(number, {})["damaged"] = reason
+        details[number] = replace(details.get(number, TrialDetail()), damaged=reason)
     write_report(path, analysis, storage=source.place, details=details, refresh_seconds=refresh_seconds)
     return analysis
 

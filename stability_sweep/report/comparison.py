@@ -4,26 +4,36 @@ from __future__ import annotations
 
 import itertools
 import json
-from datetime import datetime, timezone
 from pathlib import Path
 
 import pandas as pd
-from markupsafe import Markup
 
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.maps import pair_map
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
-from stability_sweep.report import map_words, panels, words
-from stability_sweep.report.maps import stability_map, trials_on_slices
-from stability_sweep.report.page import KeyFigure, PageContext, Panel, Section, Table, figure_panel, write_page
-from stability_sweep.report.payload import payload
-from stability_sweep.report.study import METHOD
+from stability_sweep.report.blocks import Exhibit, KeyFigure, Section, Table
+from stability_sweep.report.method import METHOD
+from stability_sweep.report.page.context import PageContext
+from stability_sweep.report.page.payload import TRIALS, Payload
+from stability_sweep.report.page.rendering import write_page
+from stability_sweep.report.panels.how_soon import survival_figure, survival_finding
+from stability_sweep.report.panels.key_figures import Trust, share_in_figures
+from stability_sweep.report.panels.limits import speed_limit_figure, speed_limit_finding
+from stability_sweep.report.panels.map_drawing import stability_map
+from stability_sweep.report.panels.stability_maps import map_caption
+from stability_sweep.report.study_report import creation_time
+from stability_sweep.report.wording import horizon_in_words, percent, plural
+from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
 from stability_sweep.space.dimensions import Choices, Dimension, Range
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.text import printable
+
+CURVES = "survival-by-study"
+"""The table of both studies' curves."""
 
 
 def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: str) -> None:
@@ -40,8 +50,10 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
     """
     both = (first, second)
     names = [analysis.study.name for analysis in both]
-    frame = pd.concat([analysis.frame.assign(study=analysis.study.name) for analysis in both], ignore_index=True)
-    frame = frame[["number", "study", *[column for column in frame.columns if column not in ("number", "study")]]]
+    named = [analysis.frame.assign(**{columns.STUDY: analysis.study.name}) for analysis in both]
+    frame = pd.concat(named, ignore_index=True)
+    others = [column for column in frame.columns if column not in (columns.NUMBER, columns.STUDY)]
+    frame = frame[[columns.NUMBER, columns.STUDY, *others]]
     axis = _study_axis(names)
     curves = survival_curves(frame, axis)
     sections = [_settings(both), _maps(both), _time(curves, axis), _limits(both)]
@@ -53,7 +65,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             notice=None,
             sentences=_sentences(both),
             key_figures=[figure for analysis in both for figure in _key_figures(analysis)],
-            sections=[section for section in sections if section.panels],
+            sections=[section for section in sections if section.exhibits],
             trials_text="The trials of both studies.",
             method=METHOD,
             appendix=[],
@@ -61,9 +73,9 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             fingerprint=f"{first.study.fingerprint[:7]}, {second.study.fingerprint[:7]}",
             storage=storage,
             version=__version__,
-            created_at=datetime.now(timezone.utc).strftime("%Y-%m-%d %H:%M UTC"),
+            created_at=creation_time(),
             refresh_seconds=None,
-            payload=Markup(payload(frame, {"trials": frame, "survival-by-study": curves}, {}, first.study.space)),
+            payload=Payload.of(frame, {TRIALS: frame, CURVES: curves}, {}, first.study.space),
         ),
     )
 
@@ -113,11 +125,10 @@ def _merged(first: Range | Choices, second: Range | Choices) -> Dimension | None
 def _sentences(both: tuple[Analysis, Analysis]) -> list[str]:
     shares = [Proportion.diverged(analysis.trials) for analysis in both]
     parts = [
-        f"{analysis.study.name}: {words.percent(share)} diverged "
-        f"{words.horizon_in_words(analysis.trials, analysis.study)}."
+        f"{analysis.study.name}: {percent(share)} diverged {horizon_in_words(analysis.trials, analysis.study)}."
         for analysis, share in zip(both, shares, strict=True)
     ]
-    horizons = [set(analysis.trials["horizon"]) for analysis in both]
+    horizons = [set(analysis.trials[columns.HORIZON]) for analysis in both]
     if horizons[0] != horizons[1] and all(horizons):
         parts.append("Their horizons differ: compare the curves by step, not the shares.")
     return [*parts, difference_in_words(*shares)]
@@ -126,14 +137,9 @@ def _sentences(both: tuple[Analysis, Analysis]) -> list[str]:
 def _key_figures(analysis: Analysis) -> list[KeyFigure]:
     share = Proportion.diverged(analysis.trials)
     low, high = share.interval
-    return [
-        KeyFigure(
-            f"{share.value:.0%}" if share.total else "–",
-            f"{analysis.study.name} diverged",
-            f"{share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%}; "
-            f"{words.trust_in_words(analysis.quality)}",
-        )
-    ]
+    counts = f"{share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%}"
+    trust = Trust.of(analysis.quality)
+    return [KeyFigure(share_in_figures(share), f"{analysis.study.name} diverged", f"{counts}; {trust}")]
 
 
 def _settings(both: tuple[Analysis, Analysis]) -> Section:
@@ -144,28 +150,14 @@ def _settings(both: tuple[Analysis, Analysis]) -> Section:
         if mine.get(key) != theirs.get(key)
     ]
     headings = ["setting", *(analysis.study.name for analysis in both)]
-    caption = f"{words.plural(len(rows), 'setting')} differ." if rows else "The definitions are the same."
-    return Section("settings", "What differs", "", [Panel("", caption, table=Table(headings, rows))])
+    caption = f"{plural(len(rows), 'setting')} differ." if rows else "The definitions are the same."
+    return Section("settings", "What differs", "", [Exhibit("", caption, table=Table(headings, rows))])
 
 
 def _maps(both: tuple[Analysis, Analysis]) -> Section:
     axes = common_axes(both[0].study.space, both[1].study.space)
-    shown = []
-    for x, y in itertools.combinations([name for name in both[0].study.space.core if name in axes], 2):
-        for analysis in both:
-            model = None
-            if analysis.surface is not None:
-                model = pair_map(analysis.surface, analysis.study.space, axes[x], axes[y])
-            on_slices = trials_on_slices(analysis.trials, model)
-            shown.append(
-                figure_panel(
-                    f"{analysis.study.name}: {axes[x].title} × {axes[y].title}",
-                    f"{map_words.map_finding(model, axes[x], axes[y], analysis.study.space)} "
-                    f"{map_words.slice_finding(model, on_slices, len(analysis.trials))}",
-                    stability_map(analysis.trials, axes[x], axes[y], model),
-                    has_model=model is not None,
-                )
-            )
+    names = [name for name in both[0].study.space.core if name in axes]
+    shown = [_map(analysis, axes[x], axes[y]) for x, y in itertools.combinations(names, 2) for analysis in both]
     text = (
         "P(diverge) on common axes; what a study did not search is empty. Other dimensions stand at the study's own "
         "baseline."
@@ -173,34 +165,43 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
     return Section("maps", "Stability maps", text, shown)
 
 
-def _time(curves: pd.DataFrame, axis: Axis) -> Section:
-    if curves.empty:
-        return Section("time", "How soon it diverges", "", [])
-    shown = figure_panel(
-        "all trials", words.survival_finding(curves, axis), panels.survival_figure(curves, "study"), "survival-by-study"
+def _map(analysis: Analysis, x: Axis, y: Axis) -> Exhibit:
+    trials, space = analysis.trials, analysis.study.space
+    model = None if analysis.surface is None else pair_map(analysis.surface, space, x, y)
+    return Exhibit(
+        f"{analysis.study.name}: {x.title} × {y.title}",
+        map_caption(trials, x, y, model, space),
+        figure=stability_map(trials, x, y, model),
+        has_model=model is not None,
     )
-    return Section("time", "How soon it diverges", "The share of trials that are still finite, by step.", [shown])
+
+
+def _time(curves: pd.DataFrame, axis: Axis) -> Section:
+    shown = []
+    if not curves.empty:
+        figure = survival_figure(curves, axis.title)
+        shown = [Exhibit("all trials", survival_finding(curves, axis), CURVES, figure)]
+    return Section("time", "How soon it diverges", "The share of trials that are still finite, by step.", shown)
 
 
 def _limits(both: tuple[Analysis, Analysis]) -> Section:
     axes = common_axes(both[0].study.space, both[1].study.space)
-    if any(analysis.limits.empty for analysis in both) or "learning_rate" not in axes or "batch_size" not in axes:
+    if any(analysis.limits.empty for analysis in both) or not {LEARNING_RATE, BATCH_SIZE} <= axes.keys():
         return Section("limits", "Speed limit", "", [])
-    lines = pd.concat(
-        [
-            analysis.limits[analysis.limits["clip"] == analysis.limits["clip"].iloc[-1]].assign(
-                clip=f"{analysis.limits['clip'].iloc[-1]}, {analysis.study.name}"
-            )
-            for analysis in both
-        ],
-        ignore_index=True,
-    )
-    captions = [f"{analysis.study.name}: {words.speed_limit_finding(analysis)}" for analysis in both]
-    figure = panels.speed_limit_figure(lines, axes["batch_size"], axes["learning_rate"])
-    return Section("limits", "Speed limit", "", [figure_panel("with the loosest clipping", " ".join(captions), figure)])
+    lines = pd.concat([_loosest(analysis) for analysis in both], ignore_index=True)
+    caption = " ".join(f"{analysis.study.name}: {speed_limit_finding(analysis)}" for analysis in both)
+    figure = speed_limit_figure(lines, axes[BATCH_SIZE], axes[LEARNING_RATE])
+    return Section("limits", "Speed limit", "", [Exhibit("with the loosest clipping", caption, figure=figure)])
+
+
+def _loosest(analysis: Analysis) -> pd.DataFrame:
+    """The speed limits with the loosest clipping, under the study's name."""
+    clip = analysis.limits[columns.CLIP]
+    loosest: pd.DataFrame = analysis.limits[clip == clip.iloc[-1]]
+    return loosest.assign(**{columns.CLIP: f"{clip.iloc[-1]}, {analysis.study.name}"})
 
 
 def _study_axis(names: list[str]) -> Axis:
     """The studies as the choices of a dimension."""
     edges = tuple(place - 0.5 for place in range(len(names) + 1))
-    return Axis("study", edges, tuple(names), tuple(names), False, False)
+    return Axis(columns.STUDY, edges, tuple(names), tuple(names), False, False)

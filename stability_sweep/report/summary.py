@@ -5,11 +5,13 @@ from __future__ import annotations
 import pandas as pd
 
 from stability_sweep.analysis import Proportion, divergence_by_band
-from stability_sweep.report.words import all_of, chosen_by_results, none_diverged, percent, plural
+from stability_sweep.report.wording import all_of, chosen_by_results, none_diverged, percent, plural
+from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.sources.protocol import StudyFacts
 from stability_sweep.space.axes import format_value
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 
 FEW_TRIALS = 5
 """A band with fewer trials is not mentioned in a sentence."""
@@ -30,11 +32,11 @@ def summary_sentences(study: StudyFacts, frame: pd.DataFrame) -> list[str]:
 
 
 def _counts(study: StudyFacts, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
-    counts = frame["outcome"].value_counts()
+    counts = frame[columns.OUTCOME].value_counts()
     others = ", ".join(
         f"{counts.get(outcome.value, 0)} {outcome.value}" for outcome in Outcome if outcome is not Outcome.DIVERGED
     )
-    horizons = sorted({int(horizon) for horizon in trials["horizon"]})
+    horizons = sorted({int(horizon) for horizon in trials[columns.HORIZON]})
     steps = f"{horizons[0]}" if len(horizons) == 1 else f"{horizons[0]} to {horizons[-1]}"
     return (
         f"{plural(len(frame), 'trial')} of {study.subject} ({steps} steps each): "
@@ -44,7 +46,7 @@ def _counts(study: StudyFacts, frame: pd.DataFrame, trials: pd.DataFrame) -> str
 
 def _learning_rate(trials: pd.DataFrame) -> str:
     """Where nothing diverged, where both happened, and where everything did: stretches that never overlap."""
-    rates, diverged = trials["learning_rate"].astype(float), trials["outcome"] == Outcome.DIVERGED.value
+    rates, diverged = trials[LEARNING_RATE].astype(float), trials[columns.OUTCOME] == Outcome.DIVERGED.value
     if not diverged.any():
         return f"No trial diverged, up to a learning rate of {format_value(rates.max())}."
     if diverged.all():
@@ -69,19 +71,19 @@ def _learning_rate(trials: pd.DataFrame) -> str:
 
 
 def _batch_size(study: StudyFacts, trials: pd.DataFrame) -> str:
-    table = divergence_by_band(trials, study.space.axes["batch_size"])
-    table = table[table["total"] >= FEW_TRIALS]
+    table = divergence_by_band(trials, study.space.axes[BATCH_SIZE])
+    table = table[table[columns.TOTAL] >= FEW_TRIALS]
     if len(table) < 2:
         return "There are too few trials per batch size to compare batch sizes."
-    shares = [
-        Proportion(int(table[c].iloc[i]), int(table["total"].iloc[i])) for c, i in (("diverged", 0), ("diverged", -1))
-    ]
-    first, last = table["label"].iloc[0], table["label"].iloc[-1]
-    return f"Diverged at batch size {first}: {percent(shares[0])}; at {last}: {percent(shares[1])}."
+    first, last = (
+        (row[columns.LABEL], percent(Proportion(int(row[columns.DIVERGED]), int(row[columns.TOTAL]))))
+        for row in (table.iloc[0], table.iloc[-1])
+    )
+    return f"Diverged at batch size {first[0]}: {first[1]}; at {last[0]}: {last[1]}."
 
 
 def _time(trials: pd.DataFrame) -> str:
-    steps = trials["divergence_step"].dropna()
+    steps = trials[columns.DIVERGENCE_STEP].dropna()
     if steps.empty:
         return "There is no divergence step to report."
     if len(steps) == 1:
@@ -93,12 +95,12 @@ def _time(trials: pd.DataFrame) -> str:
 
 
 def _best(study: StudyFacts, trials: pd.DataFrame) -> str:
-    stable = trials[trials["outcome"] == Outcome.STABLE.value].dropna(subset=["validation_loss"])
-    stalled = int((trials["outcome"] == Outcome.STALLED.value).sum())
+    stable = trials[trials[columns.OUTCOME] == Outcome.STABLE.value].dropna(subset=[columns.VALIDATION_LOSS])
+    stalled = int((trials[columns.OUTCOME] == Outcome.STALLED.value).sum())
     warning = f"; {plural(stalled, 'trial')} stayed finite only by hardly learning" if stalled else ""
     if stable.empty:
         return f"No trial was stable{warning}."
-    best = stable.sort_values("validation_loss").to_dict("records")[0]
+    best = stable.sort_values(columns.VALIDATION_LOSS).to_dict("records")[0]
     setting = ", ".join(f"{name} {format_value(best[name])}" for name in study.space)
     return (
         f"Lowest validation loss of a stable trial: {best['validation_loss']:.4g} "

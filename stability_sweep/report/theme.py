@@ -25,6 +25,9 @@ OUTCOME_STYLE: dict[Outcome, tuple[str, str]] = {
 SCALE = [[0.0, "#dcecf6"], [0.25, "#bcd7ea"], [0.5, "#f7ddaa"], [0.75, "#eba98f"], [1.0, "#d9677d"]]
 """P(diverge): pale, so that the trials drawn on top stay visible, and ever darker, for those who see no color."""
 
+PROBABILITY_DIGITS = 3
+"""Of a probability in a figure: its file stays small, and no eye sees more."""
+
 DANGER = "#b3123f"
 LINE = "#374151"
 LEGEND_LINE = "#8b95a5"

@@ -7,8 +7,8 @@
 | page | nan | inf, -inf | – |
 | terminal | nan | inf, -inf | - |
 
-People read "off" where a *dimension* is infinite (`analysis.axes.format_value`), and nowhere else; programs read inf
-there as well. Here None stands for what was never measured; `report.tables.plain_columns` makes it of what pandas has.
+People read "off" where a *dimension* is infinite (`space.axes.format_value`), and nowhere else; programs read inf
+there as well. Here None stands for what was never measured; `report.cells.plain_columns` makes it of what pandas has.
 """
 
 from __future__ import annotations

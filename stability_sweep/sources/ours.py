@@ -118,6 +118,7 @@ def facts_of(
         horizon_in_words=target.horizon_in_words(definition.settings),
         chosen_by=definition.sampler.name if definition.sampler.kind.looks_at_results else None,
         signals=with_extra(target.signals),
+        shown_signals=target.shown_signals,
         causes=target.causes,
         settings=definition.identity(),
         definition_json=as_written.to_json(),

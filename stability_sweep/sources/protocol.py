@@ -37,6 +37,8 @@ class StudyFacts:
     """The sampler, if earlier results decided where later trials are."""
     signals: Mapping[str, str] = field(default_factory=dict)
     """The series that telemetry may hold, each with its meaning, in the order in which they are shown."""
+    shown_signals: tuple[str, ...] = ()
+    """The few of these that are shown of one trial, where there is no room for all."""
     causes: CauseBook = field(default_factory=CauseBook)
     """What words there are for the causes of divergence."""
     settings: Mapping[str, str] = field(default_factory=dict)

@@ -89,6 +89,10 @@ class Target(Protocol):
         """The series that its telemetry records, each with its meaning, in the order of the columns."""
 
     @property
+    def shown_signals(self) -> tuple[str, ...]:
+        """The few of these that are shown of one trial, where there is no room for all."""
+
+    @property
     def reproducer(self) -> str:
         """A program that repeats a saved step; ``{step}``, ``{number}``, ``{study}`` and ``{file}`` are filled in."""
 

@@ -27,7 +27,6 @@ LOG_DECADES = 2.0
 """A signal above zero that spans more than so many decades is drawn on a logarithmic scale."""
 
 LAST_STEPS_SHOWN = 8
-LAST_COLUMNS = ("loss", "gradient_norm", "update_norm", "largest_latent", "largest_momentum", "largest_eigenvalue")
 TRAIL_SHOWN = 8
 LONGEST_CELL = 80
 
@@ -61,7 +60,7 @@ def trial_lines(
         yield ""
         yield from _signal_lines(telemetry)
         yield ""
-        yield from _last_step_lines(telemetry)
+        yield from _last_step_lines(telemetry, target.shown_signals)
     elif trial.stored is not None:
         yield ""
         yield "no telemetry is stored for this trial"
@@ -140,8 +139,8 @@ def _signal_lines(telemetry: Telemetry) -> Iterator[str]:
         yield f"  {name:<20} {values[0]:>10.4g} {bars:<{SPARKLINE_WIDTH}} {values[-1]:>10.4g}"
 
 
-def _last_step_lines(telemetry: Telemetry) -> Iterator[str]:
-    columns = [name for name in LAST_COLUMNS if name in telemetry.signals]
+def _last_step_lines(telemetry: Telemetry, shown: Sequence[str]) -> Iterator[str]:
+    columns = [name for name in shown if name in telemetry.signals]
     yield "the last steps:"
     yield "  " + f"{'step':>6}" + "".join(f"{name:>20}" for name in columns)
     values = [telemetry.signal(name) for name in columns]

@@ -184,8 +184,7 @@ def test_dark_and_light_have_readable_text(browser: Browser, report: Path, compl
 
 def test_the_page_fits_a_telephone(page: Page) -> None:
     page.set_viewport_size({"width": 390, "height": 800})
-    page.wait_for_timeout(500)
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.wait_for_function("document.documentElement.scrollWidth <= 390", timeout=1000 * HANG_SECONDS)
 
 
 def test_a_comparison_draws_both_studies_on_the_same_axes(

@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from stability_sweep.report import analyse_study, write_study_report
-from stability_sweep.report.formats import report_json
-from stability_sweep.report.payload import cell_text
-from stability_sweep.report.tables import csv_bytes, csv_of_table, csv_text, json_number
+from stability_sweep.report.cells import cell_text, json_number
+from stability_sweep.report.files.csv_file import csv_bytes, csv_of_table, csv_text
+from stability_sweep.report.files.json_file import report_json
 from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom
 from stability_sweep.sources import StoredSource
 from stability_sweep.sources.frame import column_names, trial_records

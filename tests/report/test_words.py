@@ -12,9 +12,11 @@ from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.definition.claims import Claim
-from stability_sweep.report import map_words, words
-from stability_sweep.report.maps import slice_labels, stability_map, trials_on_slices
-from stability_sweep.report.panels import beyond_scale, final_losses
+from stability_sweep.report.panels.final_losses import beyond_scale, final_losses, losses_finding
+from stability_sweep.report.panels.judged_claims import claims_finding
+from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
+from stability_sweep.report.panels.map_words import map_finding, slice_finding
+from stability_sweep.report.panels.what_decides import importance_finding
 from stability_sweep.report.summary import summary_sentences
 from stability_sweep.sources import facts_of
 from tests.analysis.simulation import definition, simulate, soft
@@ -86,8 +88,8 @@ def test_one_divergence_has_no_median() -> None:
 
 def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> None:
     table = pd.DataFrame({"dimension": ["batch_size"], "importance": [0.02], "low": [-0.01], "high": [0.05]})
-    assert "No dimension's importance is told from none" in words.importance_finding(table)
-    assert words.importance_finding(table.assign(low=0.01)).startswith("Batch size decides most")
+    assert "No dimension's importance is told from none" in importance_finding(table)
+    assert importance_finding(table.assign(low=0.01)).startswith("Batch size decides most")
 
 
 def markers(figure: Any) -> list[int]:
@@ -105,22 +107,20 @@ def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
     counts = trials_on_slices(trials, pair)
     assert markers(stability_map(trials, pair.x, pair.y, pair)) == counts
     assert sum(counts) == 48
-    assert map_words.slice_finding(pair, counts, 48).startswith(
-        f"The slice shown first has {counts[pair.first]} of 48 trials, "
-    )
+    assert slice_finding(pair, counts, 48).startswith(f"The slice shown first has {counts[pair.first]} of 48 trials, ")
     assert slice_labels(pair, counts)[-1] == f"off ({counts[-1]} of 48 trials)"
 
 
 def test_of_more_trials_than_a_map_draws_the_sample_is_counted() -> None:
-    assert map_words.slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
-    assert map_words.slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
+    assert slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
+    assert slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
 
 
 @pytest.mark.parametrize("losses", [[30.0, 31.0, np.nan, 1e9], [30.0, 31.0, 32.0, 33.0]])
 def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float]) -> None:
     trials = trials_at([1e-4, 1e-3], [1e-2, 2e-2]).assign(final_loss=losses)
     drawn, beyond = beyond_scale(trials)
-    told = words.losses_finding(trials, drawn=drawn, beyond=beyond)
+    told = losses_finding(trials, drawn=drawn, beyond=beyond)
     has_line = bool(final_losses(trials, make_definition().space.axes["learning_rate"]).layout.shapes)
     assert has_line is ("on the dotted line" in told)
     assert has_line is (beyond > 0)
@@ -130,7 +130,7 @@ def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float
 def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
     frame = pd.DataFrame({"learning_rate": [1e-6] * 76, "outcome": "stalled", "validation_loss": 90.0})
     table = judge_claims([Claim(says="learning_rate <= 1e-6 avoids divergence")], frame)
-    assert words.claims_finding(table) == (
+    assert claims_finding(table) == (
         "Of 1 claim, 0 supported, 1 true, but useless (nearly every trial under it hardly learned), 0 contradicted, "
         "0 without enough evidence."
     )
@@ -143,7 +143,7 @@ def test_a_line_that_runs_straight_across_a_map_is_found_along_the_other_axis() 
     assert surface is not None
     axes = definition().space.axes
     pair = pair_map(surface, definition().space, axes["batch_size"], axes["clip_norm"])
-    told = map_words.map_finding(pair, pair.x, pair.y, definition().space)
+    told = map_finding(pair, pair.x, pair.y, definition().space)
     assert told.startswith("On the slice shown first P(diverge) passes 50% at clip norm ")
     assert " for batch size 16 and at " in told
 
@@ -153,6 +153,6 @@ def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has
     surface = fit_surface(simulate(lambda unit: np.zeros(len(unit)), trials, 0), definition().space)
     assert surface is not None
     pair = pair_maps(surface, definition().space)[0]
-    told = map_words.map_finding(pair, pair.x, pair.y, definition().space)
+    told = map_finding(pair, pair.x, pair.y, definition().space)
     assert "training stays finite more often than not everywhere" in told
     assert ("the 90% band holds the other side, too" in told) is has_doubt

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from stability_sweep.errors import OutputError
-from stability_sweep.report.writing import PRIVATE, check_place, write_output
+from stability_sweep.report.files.writing import PRIVATE, check_place, write_output
 
 
 def mode_of(path: Path) -> int:
@@ -135,7 +135,7 @@ def test_a_socket_is_not_replaced(tmp_path: Path) -> None:
         assert stat.S_ISSOCK(path.stat().st_mode)
 
 
-WRITE = "import sys; from pathlib import Path; from stability_sweep.report.writing import write_output; "
+WRITE = "import sys; from pathlib import Path; from stability_sweep.report.files.writing import write_output; "
 
 
 def test_standard_output_is_written_into_wherever_it_leads(tmp_path: Path) -> None:
@@ -166,7 +166,7 @@ def test_a_write_protected_file_and_folder_are_told(tmp_path: Path) -> None:
         "import os, sys\n"
         "from pathlib import Path\n"
         "from stability_sweep.errors import OutputError\n"
-        "from stability_sweep.report.writing import write_output\n"
+        "from stability_sweep.report.files.writing import write_output\n"
         "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
         "for name in ('report.html', 'new.html'):\n"
         "    try: write_output(Path(sys.argv[1]) / name, b'new')\n"

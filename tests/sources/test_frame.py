@@ -15,7 +15,8 @@ from optuna.distributions import CategoricalDistribution, distribution_to_json
 from sqlalchemy import text
 
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.report.tables import csv_bytes, parquet_bytes
+from stability_sweep.report.files.csv_file import csv_bytes
+from stability_sweep.report.files.parquet_file import parquet_bytes
 from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom, TrialResult
 from stability_sweep.sources.frame import column_names, frame_of, study_frame, trial_records
 from stability_sweep.space.dimensions import Choices

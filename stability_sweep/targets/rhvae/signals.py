@@ -21,3 +21,13 @@ SIGNALS: Mapping[str, str] = {
     "energy_drift": "mean |ΔH| over the leapfrog steps (tempering left out) relative to the mean |H| at their start",
 }
 """Every signal with its meaning, in the order of the columns. Sums and means run over the batch's images."""
+
+SHOWN_SIGNALS = (
+    "loss",
+    "gradient_norm",
+    "update_norm",
+    "largest_latent",
+    "largest_momentum",
+    "largest_eigenvalue",
+)
+"""Those that say most about how a run broke."""

@@ -17,7 +17,7 @@ from stability_sweep.targets.protocol import Settings
 from stability_sweep.targets.rhvae.causes import CAUSES
 from stability_sweep.targets.rhvae.reproducer import REPRODUCER
 from stability_sweep.targets.rhvae.settings import SMALLEST_SAFE_BATCH, RHVAEConfig, TrialConfig
-from stability_sweep.targets.rhvae.signals import SIGNALS
+from stability_sweep.targets.rhvae.signals import SHOWN_SIGNALS, SIGNALS
 
 if TYPE_CHECKING:
     import torch
@@ -37,6 +37,7 @@ class RHVAETarget(TargetBase):
     }
     causes = CAUSES
     signals = SIGNALS
+    shown_signals = SHOWN_SIGNALS
     reproducer = REPRODUCER
 
     def settings_of(self, tables: Mapping[str, Frozen], settings: Settings, outcome: OutcomeConfig) -> TrialConfig:

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import numpy as np
-import pandas as pd
 
 from stability_sweep.analysis import PairMap
 from stability_sweep.analysis.baseline import baseline_in_words
-from stability_sweep.report.words import drawn_in_words, plural, value_words
+from stability_sweep.report.wording import drawn_in_words, plural, value_words
+from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array
 
 
 def map_finding(model: PairMap | None, x: Axis, y: Axis, space: SearchSpace) -> str:
-    """Where the 50% line lies on the middle slice, how wide its band is, and where the dimensions not shown stand."""
+    """Where the 50% line lies on the middle slice, how wide its band is, and where the dimensions not shown stand.
+
+    Args:
+        model: the map; None where there are only counts.
+        x: the horizontal dimension.
+        y: the vertical one.
+        space: the study's.
+    """
     if model is None:
         return "Too few trials for a model: the counts are all there is."
     standing = baseline_in_words(space, [axis.name for axis in (x, y, model.third) if axis is not None])
@@ -39,22 +46,12 @@ def slice_finding(model: PairMap | None, drawn: list[int], total: int) -> str:
     )
 
 
-def solid_finding(solid: pd.DataFrame, space: SearchSpace, *, drawn: int, total: int) -> str:
-    """How much of the space lies beyond the 50% surface, which trials are drawn, and where other dimensions stand."""
-    share = float((solid["probability"] > 0.5).mean())
-    return (
-        f"On the orange surface P(diverge) is one half; turn it with the pointer. In {share:.0%} of the space (by the "
-        f"axes as drawn) training diverges more often than not. {drawn_in_words(drawn, total)}. "
-        f"{baseline_in_words(space, space.core)}"
-    ).strip()
-
-
 def _line_finding(model: PairMap, x: Axis, y: Axis) -> str:
     index = model.first
     where = "On the slice shown first"
     if model.third is not None:
         where += f" (at {model.third.title} {value_words(model.slices[index].value)})"
-    median, low, high = (model.grid(name, index) for name in ("median", "low", "high"))
+    median, low, high = (model.grid(name, index) for name in (columns.MEDIAN, columns.LOW, columns.HIGH))
     # Along the horizontal axis, unless the line runs across it: then more columns cross it than rows.
     sideways = _crossed((median, low, high), x, model.x_positions, y, model.y_positions)
     upwards = _crossed((median.T, low.T, high.T), y, model.y_positions, x, model.x_positions)

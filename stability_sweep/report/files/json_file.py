@@ -1,0 +1,50 @@
+"""The report for programs: one JSON object."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from stability_sweep import __version__
+from stability_sweep.analysis import Analysis
+from stability_sweep.report.cells import json_number, plain_columns
+from stability_sweep.report.files.writing import write_output
+from stability_sweep.report.summary import summary_sentences
+from stability_sweep.results.numbers import DIGITS
+
+
+def report_json(analysis: Analysis) -> dict[str, Any]:
+    """Every table of a report but the maps' grids; numbers that are not finite are texts: see `results.numbers`."""
+    tables = {name: table for name, table in analysis.tables().items() if not name.startswith("map-")}
+    return {
+        "study": analysis.study.name,
+        "version": __version__,
+        "summary": summary_sentences(analysis.study, analysis.frame),
+        "tolerance": analysis.tolerance,
+        "effects_note": analysis.effects.note,
+        "tables": {name: json_rows(table, digits=DIGITS) for name, table in tables.items()},
+    }
+
+
+def write_json(path: Path, analysis: Analysis) -> None:
+    """Write `report_json` to a file.
+
+    Raises:
+        OutputError: if it cannot be written.
+    """
+    write_output(path, json.dumps(report_json(analysis), indent=1, allow_nan=False).encode("utf-8"))
+
+
+def json_rows(table: pd.DataFrame, *, digits: int | None = None) -> list[dict[str, Any]]:
+    """A table as JSON objects, one per row.
+
+    Args:
+        table: of the analysis, or the trials.
+        digits: of a number that is not whole; None for all that it has.
+    """
+    plain = plain_columns(table)
+    rows = zip(*plain.values(), strict=True)
+    return [{name: json_number(value, digits) for name, value in zip(plain, row, strict=True)} for row in rows]

@@ -1,0 +1,36 @@
+"""Everything that the page's template sees; `docs/page-context.md` lists it, and a test holds the two together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from stability_sweep.report.blocks import Exhibit, KeyFigure, Section
+from stability_sweep.report.page.payload import Payload
+
+
+@dataclass(frozen=True)
+class PageContext:
+    """A page: the template sees it as ``page``."""
+
+    name: str
+    description: str
+    notice: str | None
+    """What a reader must know before anything else."""
+    sentences: list[str]
+    key_figures: list[KeyFigure]
+    sections: list[Section]
+    trials_text: str
+    """What the table of trials holds."""
+    method: list[tuple[str, str]]
+    """Terms and what they mean."""
+    appendix: list[Exhibit]
+    definition_json: str
+    fingerprint: str
+    storage: str
+    """Where the study lives, without a password."""
+    version: str
+    created_at: str
+    refresh_seconds: int | None
+    """The page loads itself anew so often; None where it is written once."""
+    payload: Payload
+    """What the page's script needs."""

@@ -1,0 +1,133 @@
+"""What the page's script needs: the trials' table, what is known about single trials, and every table as CSV."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stability_sweep.report.cells import json_number, plain_columns
+from stability_sweep.report.files.csv_file import csv_of_table
+from stability_sweep.results import columns
+from stability_sweep.results.numbers import DIGITS
+from stability_sweep.sources.frame import with_gaps
+from stability_sweep.space.off import OFF, is_off
+
+MOST_LISTED = 3000
+"""Rows of the table of trials; of more, every so many-th is listed."""
+
+NOT_LISTED = (
+    columns.WORKER,
+    columns.DEVICE,
+    columns.THREADS,
+    columns.TORCH_VERSION,
+    columns.CPU,
+    columns.SEED,
+    columns.FAILURE,
+)
+"""Columns of the frame that the page's table leaves out; they are in the CSV."""
+
+TRIALS = "trials"
+"""The trials' table among the tables; its CSV has the trials that the page lists."""
+
+JsonNumber = float | int | str | None
+"""A number as `results.numbers` spells it in JSON."""
+
+
+@dataclass(frozen=True)
+class AutopsyDetail:
+    """What the page tells of an autopsy."""
+
+    sentence: str
+    trail: list[str]
+    """The last tensors before the one that broke, in words."""
+
+
+@dataclass(frozen=True)
+class TrialDetail:
+    """What the page tells of one trial beyond its row; what is None is not sent."""
+
+    signals: dict[str, list[JsonNumber]] | None = None
+    """Series of telemetry, thinned out evenly, by name."""
+    autopsy: AutopsyDetail | None = None
+    damaged: str | None = None
+    """Why telemetry or autopsy cannot be read."""
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What the script reads, under these names."""
+
+    columns: list[str]
+    """Of the table of trials."""
+    trials: list[list[Any]]
+    """Its rows."""
+    details: dict[int, TrialDetail]
+    """By the number of the trial."""
+    csv: dict[str, str]
+    """What can be downloaded, by the name of the table."""
+
+    @classmethod
+    def of(
+        cls,
+        frame: pd.DataFrame,
+        tables: Mapping[str, pd.DataFrame],
+        details: Mapping[int, TrialDetail],
+        dimensions: Collection[str],
+    ) -> Payload:
+        """The payload of a page.
+
+        Args:
+            frame: the trials of the table.
+            tables: what can be downloaded, by name.
+            details: from `trial_details`.
+            dimensions: the columns that are dimensions: infinity means "off" there, and nowhere else.
+        """
+        listed = with_gaps(listed_trials(frame))
+        shown = [name for name in listed.columns if name not in NOT_LISTED]
+        csv = {name: csv_of_table(listed if name == TRIALS else table) for name, table in tables.items()}
+        return cls(shown, _rows(listed[shown], dimensions), dict(details), csv)
+
+    def packed(self) -> str:
+        """JSON, compressed, in Base64: the page unpacks it with the browser's own DecompressionStream."""
+        content = {
+            **vars(self),
+            "details": {str(number): _as_json(detail) for number, detail in self.details.items()},
+        }
+        return packed(json.dumps(content, separators=(",", ":"), allow_nan=False).encode("utf-8"))
+
+
+def listed_trials(frame: pd.DataFrame) -> pd.DataFrame:
+    """The trials that the page lists: all, or evenly chosen ones."""
+    return every(frame, MOST_LISTED)
+
+
+def every(frame: pd.DataFrame, most: int) -> pd.DataFrame:
+    """All rows, or so many, evenly spaced."""
+    if len(frame) <= most:
+        return frame
+    return frame.iloc[np.linspace(0, len(frame) - 1, most).round().astype(int)]
+
+
+def packed(content: bytes) -> str:
+    """Compressed, in letters that no script element minds."""
+    return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode("ascii")
+
+
+def _as_json(detail: TrialDetail) -> dict[str, Any]:
+    return {name: value for name, value in asdict(detail).items() if value is not None}
+
+
+def _rows(table: pd.DataFrame, dimensions: Collection[str]) -> list[list[Any]]:
+    """The trials' rows; "off" where a dimension is infinite."""
+    cells = [
+        [OFF if name in dimensions and is_off(value) else json_number(value, DIGITS) for value in values]
+        for name, values in plain_columns(table).items()
+    ]
+    return [list(row) for row in zip(*cells, strict=True)]

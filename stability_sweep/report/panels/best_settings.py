@@ -1,0 +1,75 @@
+"""The best settings that are also safe, and what every trial's loss ended at."""
+
+from __future__ import annotations
+
+from stability_sweep.analysis import Analysis
+from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
+from stability_sweep.report.panels.final_losses import losses_exhibit
+from stability_sweep.report.panels.panel import Panel
+from stability_sweep.report.wording import setting_in_words, spaced
+from stability_sweep.results import columns
+from stability_sweep.space.roles import LEARNING_RATE
+from stability_sweep.space.search_space import SearchSpace
+
+
+class BestSettings(Panel):
+    """A table of the best safe settings, and the losses of all trials."""
+
+    key = "best"
+    title = "Best stable settings"
+
+    def text(self, analysis: Analysis) -> str:
+        """What is called best."""
+        return (
+            f"The lowest validation loss among settings with P(diverge) at most {analysis.tolerance:.0%}, never an "
+            f"isolated lucky trial: three others like it must stand by."
+        )
+
+    def exhibits(self, analysis: Analysis) -> list[Exhibit]:
+        """The table, and the losses where a learning rate is searched."""
+        space, trials = analysis.study.space, analysis.trials
+        best = table_exhibit(
+            "Safe and good", best_finding(analysis), analysis.best, _shown(space), "best-stable-settings"
+        )
+        if LEARNING_RATE not in space.searched or trials.empty:
+            return [best]
+        return [best, losses_exhibit(trials, space.searched[LEARNING_RATE])]
+
+
+PANEL = BestSettings()
+
+
+def best_finding(analysis: Analysis) -> str:
+    """The best setting that is safe, and the price of that."""
+    if analysis.best.empty:
+        return (
+            f"No stable trial is known to be safe: none has P(diverge) at most {analysis.tolerance:.0%} and three "
+            f"neighbours to confirm it."
+        )
+    row = analysis.best.iloc[0]
+    price = (
+        "it is also the best of all"
+        if row[columns.PRICE] <= 0
+        else f"{row[columns.PRICE]:.3g} above the best risky one"
+    )
+    return (
+        f"Best: {setting_in_words(row, analysis.study.space)} (trial {int(row[columns.NUMBER])}), validation loss "
+        f"{row[columns.VALIDATION_LOSS]:.4g}; {price}. P(diverge) {row[columns.PROBABILITY]:.1%} (90% band "
+        f"{row[columns.LOW]:.1%} to {row[columns.HIGH]:.1%}); {int(row[columns.NEIGHBOURS_DIVERGED])} of its "
+        f"{int(row[columns.NEIGHBOURS])} neighbours diverged."
+    )
+
+
+def _shown(space: SearchSpace) -> list[Column]:
+    return [
+        Column(columns.NUMBER, "trial"),
+        *(Column(name, spaced(name), is_dimension=True) for name in space),
+        Column(columns.VALIDATION_LOSS, "validation loss"),
+        Column(columns.NEIGHBOURS_LOSS, "neighbours' median"),
+        Column(columns.PROBABILITY, "P(diverge)"),
+        Column(columns.LOW, "90% from"),
+        Column(columns.HIGH, "to"),
+        Column(columns.NEIGHBOURS_DIVERGED, "neighbours diverged"),
+        Column(columns.NEIGHBOURS, "of"),
+        Column(columns.PRICE, "price of safety"),
+    ]

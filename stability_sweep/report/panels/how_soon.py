@@ -1,0 +1,144 @@
+"""How soon training diverges: the share that is still finite by step, the hazard, and what that says of longer runs."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pandas as pd
+import plotly.graph_objects as go
+
+from stability_sweep.analysis import Analysis
+from stability_sweep.analysis.study import file_name
+from stability_sweep.report.blocks import Column, Exhibit, Table
+from stability_sweep.report.panels.panel import Panel
+from stability_sweep.report.theme import DASHES, shades, style
+from stability_sweep.report.wording import plural
+from stability_sweep.results import columns
+from stability_sweep.space.axes import Axis
+
+START = 0.7
+"""Where a curve begins on a logarithmic axis of steps: before the first one."""
+
+OBSERVED, EXTRAPOLATED, NOBODY = "observed", "extrapolated", "nobody lived that long"
+"""Where a probability at a horizon comes from."""
+
+KIND = "kind"
+
+
+class HowSoon(Panel):
+    """Curves by dimension, then the hazard of the first of them, and longer runs."""
+
+    key = "time"
+    title = "How soon it diverges"
+    needs = ("survival",)
+
+    def text(self, analysis: Analysis) -> str:
+        """What the curves are."""
+        return (
+            "The share of trials that are still finite, by step. A trial that ended well says nothing about later "
+            "steps, so it is counted until its horizon and no further."
+        )
+
+    def exhibits(self, analysis: Analysis) -> list[Exhibit]:
+        """Curves, hazard, longer runs."""
+        axes = analysis.study.space.searched
+        curves = [_curves(table, axes[name]) for name, table in analysis.survival.items() if not table.empty]
+        if not analysis.hazards:
+            return curves
+        name, hazards = next(iter(analysis.hazards.items()))
+        return [*curves, _hazard(hazards, axes[name]), _longer(analysis.horizons[name], axes[name])]
+
+
+PANEL = HowSoon()
+
+
+def survival_figure(curves: pd.DataFrame, title: str) -> go.Figure:
+    """Kaplan-Meier curves with their bands, one line per group."""
+    figure = go.Figure()
+    groups = [curve for _, curve in curves.groupby(columns.GROUP)]
+    for place, (color, curve) in enumerate(zip(shades(len(groups)), groups, strict=True)):
+        _add_curve(figure, curve, color, DASHES[place % len(DASHES)])
+    style(figure, height=360)
+    figure.update_layout(legend_title_text=title)
+    figure.update_xaxes(title_text="step", type="log", range=[math.log10(START), None])
+    figure.update_yaxes(title_text="still finite", tickformat=".0%", range=[-0.02, 1.02])
+    return figure
+
+
+def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
+    """The first and the last group's share that was still finite at the end."""
+    if curves.empty:
+        return "There are no trials to time."
+    last = curves.groupby(columns.GROUP).tail(1)
+    ends = [last.iloc[0], last.iloc[-1]] if len(last) > 1 else [last.iloc[0]]
+    parts = [
+        f"{row[columns.SURVIVAL]:.0%} at {axis.title} {row[columns.LABEL]} (95% band {row[columns.LOW]:.0%} to "
+        f"{row[columns.HIGH]:.0%}; {plural(int(row[columns.TOTAL]), 'trial')})"
+        for row in ends
+    ]
+    return f"Still finite at the end: {'; '.join(parts)}."
+
+
+def _curves(curves: pd.DataFrame, axis: Axis) -> Exhibit:
+    finding, figure = survival_finding(curves, axis), survival_figure(curves, axis.title)
+    return Exhibit(f"by {axis.title}", finding, f"survival-{file_name(axis.name)}", figure)
+
+
+def _add_curve(figure: go.Figure, curve: pd.DataFrame, color: str, dash: str) -> None:
+    """A line, and behind it the band between two lines without width."""
+    label = curve[columns.LABEL].iloc[0]
+    common: dict[str, Any] = {"x": curve[columns.STEP].clip(lower=START), "legendgroup": label, "mode": "lines"}
+    edge = {**common, "line": {"shape": "hv", "width": 0}, "showlegend": False, "hoverinfo": "skip"}
+    figure.add_scatter(y=curve[columns.HIGH].round(4), **edge)
+    figure.add_scatter(y=curve[columns.LOW].round(4), fill="tonexty", fillcolor=_faint(color), **edge)
+    figure.add_scatter(
+        **common,
+        y=curve[columns.SURVIVAL].round(4),
+        name=label,
+        line={"shape": "hv", "color": color, "width": 2.2, "dash": dash},
+        customdata=curve[[columns.LOW, columns.HIGH, columns.AT_RISK]].round(3),
+        hovertemplate=f"{label}<br>step %{{x}}: %{{y:.0%}} still finite (95% band %{{customdata[0]:.0%}} to "
+        "%{customdata[1]:.0%}), %{customdata[2]} under way<extra></extra>",
+    )
+
+
+def _faint(color: str) -> str:
+    """The color of a line, as that of its band."""
+    return color.replace("rgb(", "rgba(").replace(")", ", 0.13)")
+
+
+def _hazard(table: pd.DataFrame, axis: Axis) -> Exhibit:
+    shown = [
+        Column(columns.LABEL, axis.title),
+        Column(columns.TRIALS, "trials"),
+        Column(columns.EVENTS, "diverged"),
+        Column(columns.STEPS, "steps trained"),
+        Column(columns.HAZARD, "per 1,000 steps"),
+        Column(columns.LOW, "95% from"),
+        Column(columns.HIGH, "to"),
+    ]
+    caption = "Divergences per 1,000 steps trained, with exact Poisson intervals."
+    return Exhibit("Hazard", caption, f"hazard-{file_name(axis.name)}", table=Table.of(table, shown))
+
+
+def _longer(table: pd.DataFrame, axis: Axis) -> Exhibit:
+    shown = [
+        Column(columns.LABEL, axis.title),
+        Column(columns.HORIZON_STEPS, "steps"),
+        Column(columns.PROBABILITY, "P(diverge)"),
+        Column(columns.LOW, "95% from"),
+        Column(columns.HIGH, "to"),
+        Column(KIND, "from", is_marked=True),
+    ]
+    kinds = [
+        NOBODY if math.isnan(probability) else EXTRAPOLATED if is_extrapolated else OBSERVED
+        for probability, is_extrapolated in zip(table[columns.PROBABILITY], table[columns.IS_EXTRAPOLATED], strict=True)
+    ]
+    caption = (
+        "P(diverge) at this study's horizon and at ten times as many steps. What is extrapolated assumes that "
+        "the hazard of the second half of the steps goes on; where training calms down it is too high. Where no trial "
+        "was left at the end, there is no hazard to go on: P(diverge) is at least what it was, and no more is known."
+    )
+    name = f"horizon-{file_name(axis.name)}"
+    return Exhibit("And in a longer run?", caption, name, table=Table.of(table.assign(**{KIND: kinds}), shown))

@@ -1,0 +1,187 @@
+"""The speed limit: how fast one may go, against batch size, for every band of clipping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import plotly.graph_objects as go
+
+from stability_sweep.analysis import Analysis
+from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_in_words
+from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
+from stability_sweep.report.blocks import Exhibit
+from stability_sweep.report.panels.panel import Panel
+from stability_sweep.report.theme import DASHES, MARKERS, QUALITATIVE, style
+from stability_sweep.report.wording import horizon_in_words, plural
+from stability_sweep.results import columns
+from stability_sweep.space.axes import Axis, format_value
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
+from stability_sweep.typing import Array
+
+SHIFT = 0.09
+"""Lines of different clipping stand this far apart, so that their bands can be told apart."""
+
+MARGIN = 0.04
+"""Room above and below the searched rates, as a share of their axis: what lies beyond is marked at the edge."""
+
+SYMBOLS = {NOT_REACHED: "triangle-up-open", NONE_IS_SAFE: "triangle-down-open", UNKNOWN: "circle-open"}
+
+
+class SpeedLimits(Panel):
+    """The largest safe learning rates."""
+
+    key = "limits"
+    title = "Speed limit"
+    needs = ("limits",)
+
+    def text(self, analysis: Analysis) -> str:
+        """What the marks mean."""
+        return (
+            "How fast one may go: one line per band of clipping, with 90% credible bands. A hollow triangle at the "
+            "top means that no learning rate of the study is too large; one at the bottom that none is safe. A hollow "
+            "circle means that there are not enough trials to say: the limit may lie anywhere in its band, or beyond."
+        )
+
+    def exhibits(self, analysis: Analysis) -> list[Exhibit]:
+        """One figure."""
+        axes = analysis.study.space.axes
+        return [
+            Exhibit(
+                f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}",
+                speed_limit_finding(analysis),
+                "speed-limits",
+                speed_limit_figure(analysis.limits, axes[BATCH_SIZE], axes[LEARNING_RATE]),
+            )
+        ]
+
+
+PANEL = SpeedLimits()
+
+
+@dataclass(frozen=True)
+class LimitInWords:
+    """A speed limit in words, part by part."""
+
+    value: str
+    """``1.2e-3``, ``not reached``, ``none is safe``, ``unknown above 8e-4``."""
+    reason: str = ""
+    """Why it is no number; empty for one."""
+    band: str = ""
+    """``90% band 8e-4 to 2e-3``; empty where the whole band says the same."""
+
+    @classmethod
+    def of(cls, row: Mapping[Any, Any]) -> LimitInWords:
+        """Of a row of `speed_limits`."""
+        status = row[columns.STATUS]
+        if status == NOT_REACHED:
+            return cls(status, "every learning rate of the study is safe")
+        if status == NONE_IS_SAFE:
+            return cls(status, "even the smallest learning rate of the study is over the tolerance")
+        band = f"90% band {_end_in_words(row[columns.LOW])} to {_end_in_words(row[columns.HIGH])}"
+        if status == UNKNOWN:
+            above = f" above {format_value(float(row[columns.LOW]))}" if row[columns.LOW] > 0 else ""
+            return cls(f"{status}{above}", "not enough trials to say", band)
+        return cls(format_value(float(row[columns.LIMIT])), "", band)
+
+    def __str__(self) -> str:
+        """``1.2e-3 (90% band 8e-4 to 2e-3)``, ``not reached: every learning rate of the study is safe``."""
+        reason = f": {self.reason}" if self.reason else ""
+        return f"{self.value}{reason} ({self.band})" if self.band else f"{self.value}{reason}"
+
+
+def default_limit(analysis: Analysis) -> dict[str, Any] | None:
+    """The row of the speed limits at the batch size nearest to 64, with the loosest clipping."""
+    limits = analysis.limits
+    if limits.empty:
+        return None
+    ratio = (limits[BATCH_SIZE].astype(float) / USUAL_BATCH_SIZE).map(lambda r: abs(math.log(r)))
+    at_default = limits[ratio == ratio.min()]
+    return {str(key): value for key, value in at_default.iloc[-1].items()}
+
+
+def speed_limit_finding(analysis: Analysis) -> str:
+    """The speed limit at the default batch size, and for how many settings there is one."""
+    row = default_limit(analysis)
+    if row is None:
+        return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
+    counts = analysis.limits[columns.STATUS].value_counts()
+    unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
+    return (
+        f"At batch size {row[BATCH_SIZE]} and clip norm {row[columns.CLIP]}, the largest learning rate with P(diverge "
+        f"{horizon_in_words(analysis.trials, analysis.study)}) at most {analysis.tolerance:.0%} is "
+        f"{LimitInWords.of(row)}, by {plural(int(row[columns.TRIALS]), 'trial')} over the whole space. A limit was "
+        f"found for {counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}. "
+        f"{baseline_in_words(analysis.study.space, analysis.study.space.core)}"
+    ).strip()
+
+
+def speed_limit_figure(limits: pd.DataFrame, batch: Axis, rate: Axis) -> go.Figure:
+    """The largest safe learning rate against batch size, one line per band of clipping, with credible bands.
+
+    Where the trials cannot say, the line is interrupted: a hollow circle lies in the middle of what the band holds.
+    """
+    figure = go.Figure()
+    groups = [part for _, part in limits.groupby(columns.CLIP, sort=False)]
+    for place, part in enumerate(groups):
+        shift = (place - (len(groups) - 1) / 2) * SHIFT
+        for trace in _line_and_marks(part, place, batch, rate, shift):
+            figure.add_trace(trace)
+    style(figure, x=batch, y=rate)
+    figure.update_layout(
+        xaxis={"title": {"text": "batch size"}}, yaxis={"title": {"text": "largest safe learning rate"}}
+    )
+    floor, ceiling = rate.edges[0], rate.edges[-1]
+    margin = MARGIN * (ceiling - floor)
+    figure.update_yaxes(range=[floor - margin, ceiling + margin])
+    return figure
+
+
+def _end_in_words(end: float) -> str:
+    return "none" if end == 0 else "beyond the range" if math.isinf(end) else format_value(float(end))
+
+
+def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis, rate: Axis, shift: float) -> list[go.Scatter]:
+    """A line through the limits that are known, and marks in the middle of the bands of those that are not."""
+    status, clip = part[columns.STATUS], part[columns.CLIP].iloc[0]
+    limit = part[columns.LIMIT].mask(status == NOT_REACHED, math.inf).mask(status == NONE_IS_SAFE, 0.0)
+    low, high = (_positions(rate, part[end]) for end in (columns.LOW, columns.HIGH))
+    is_unknown = (status == UNKNOWN).to_numpy()
+    symbols = {REACHED: MARKERS[place % len(MARKERS)], **SYMBOLS}
+    color = QUALITATIVE[place % len(QUALITATIVE)]
+    common = {
+        "x": np.array([batch.position(value) + shift for value in part[BATCH_SIZE]]),
+        "name": f"clip norm {clip}",
+        "legendgroup": clip,
+        "line": {"color": color, "dash": DASHES[place % len(DASHES)]},
+        "marker": {"size": 9, "symbol": [symbols[each] for each in status], "color": color},
+        "text": [f"batch size {row[BATCH_SIZE]}: {LimitInWords.of(row)}" for row in part.to_dict("records")],
+        "hovertemplate": "%{text}<extra></extra>",
+    }
+    line = np.where(is_unknown, np.nan, _positions(rate, limit))
+    traces = [go.Scatter(**common, y=line, mode="lines+markers", showlegend=True, error_y=_band(line, low, high, 1.2))]
+    if is_unknown.any():
+        marks = np.where(is_unknown, (low + high) / 2, np.nan)
+        error = _band(marks, low, high, 0.7)
+        traces.append(go.Scatter(**common, y=marks, mode="markers", showlegend=False, error_y=error))
+    return traces
+
+
+def _band(middle: Array, low: Array, high: Array, thickness: float) -> dict[str, Any]:
+    up, down = np.maximum(high - middle, 0), np.maximum(middle - low, 0)
+    return {"type": "data", "symmetric": False, "thickness": thickness, "array": up, "arrayminus": down}
+
+
+def _positions(axis: Axis, values: pd.Series[float]) -> Array:
+    """Positions of learning rates within the axis; 0 lies at its lower end, infinity at its upper."""
+    numbers = values.to_numpy(np.float64)
+    if axis.values:
+        numbers = np.interp(numbers, [float(value) for value in axis.values], axis.centers).astype(np.float64)
+    elif axis.is_log:
+        with np.errstate(divide="ignore"):
+            numbers = np.log10(numbers)
+    return np.asarray(np.clip(numbers, axis.edges[0], axis.edges[-1]))

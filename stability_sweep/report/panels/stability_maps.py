@@ -1,0 +1,106 @@
+"""The stability maps: P(diverge) over every pair of the dimensions that matter most."""
+
+from __future__ import annotations
+
+import itertools
+
+import pandas as pd
+
+from stability_sweep.analysis import Analysis, PairMap, divergence_by_band
+from stability_sweep.analysis.maps import mapped_dimensions
+from stability_sweep.analysis.study import file_name
+from stability_sweep.report.blocks import Column, Exhibit, Table
+from stability_sweep.report.panels.drawn_trials import MOST_DRAWN
+from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
+from stability_sweep.report.panels.map_words import map_finding, slice_finding
+from stability_sweep.report.panels.panel import Panel
+from stability_sweep.report.panels.solid_map import solid_exhibit
+from stability_sweep.results import columns
+from stability_sweep.space.axes import Axis
+from stability_sweep.space.search_space import SearchSpace
+
+
+class StabilityMaps(Panel):
+    """Maps of pairs, and all three core dimensions at once; counts where only one dimension is searched."""
+
+    key = "maps"
+    title = "Stability maps"
+
+    def text(self, analysis: Analysis) -> str:
+        """How to read a map, what is drawn of many trials, and which dimensions have none."""
+        axes, total = analysis.study.space.searched, len(analysis.trials)
+        if len(axes) == 1:
+            return "Only one dimension is searched, so there is no map; the panels below say what the trials say."
+        text = (
+            "The model's P(diverge), with the 50% line and its 90% band; trials on top, by outcome. The slider moves "
+            "through the dimension that a map does not show, and every trial is drawn on the slice nearest to it; "
+            '"raw counts" shows what was counted, with the trials of all slices.'
+        )
+        if total > MOST_DRAWN:
+            text += f" Of {total} trials, {MOST_DRAWN} random ones are drawn; all are counted."
+        mapped = _mapped(analysis)
+        left = [axis.title for name, axis in axes.items() if name not in mapped]
+        if left:
+            text += f" Dimensions without a map of their own stand at the baseline: {', '.join(left)}."
+        return text
+
+    def exhibits(self, analysis: Analysis) -> list[Exhibit]:
+        """A map of every pair, and the view of all three."""
+        space, trials = analysis.study.space, analysis.trials
+        axes = space.searched
+        if len(axes) == 1:
+            (axis,) = axes.values()
+            return [_counts(divergence_by_band(analysis.frame, axis), axis)]
+        models = {(model.x.name, model.y.name): model for model in analysis.maps}
+        maps = [
+            _map(trials, axes[x], axes[y], models.get((x, y)), space)
+            for x, y in itertools.combinations(_mapped(analysis), 2)
+        ]
+        solid = solid_exhibit(analysis)
+        return maps if solid is None else [*maps, solid]
+
+
+PANEL = StabilityMaps()
+
+
+def map_caption(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> str:
+    """What is said under a map: where its line is, and which trials are drawn.
+
+    Args:
+        trials: the trials that count.
+        x: the horizontal dimension.
+        y: the vertical one.
+        model: the map; None where there are only counts.
+        space: the study's.
+    """
+    on_slices = trials_on_slices(trials, model)
+    return f"{map_finding(model, x, y, space)} {slice_finding(model, on_slices, len(trials))}"
+
+
+def _mapped(analysis: Analysis) -> list[str]:
+    return mapped_dimensions(analysis.study.space, analysis.importance[columns.DIMENSION].tolist())
+
+
+def _map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> Exhibit:
+    return Exhibit(
+        f"{x.title} × {y.title}",
+        map_caption(trials, x, y, model, space),
+        f"map-{file_name(x.name)}-{file_name(y.name)}" if model else "",
+        stability_map(trials, x, y, model),
+        slices=slice_labels(model, trials_on_slices(trials, model)) if model else [],
+        slice_title=model.third.title if model and model.third else "",
+        has_model=model is not None,
+    )
+
+
+def _counts(table: pd.DataFrame, axis: Axis) -> Exhibit:
+    shown = [
+        Column(columns.LABEL, axis.title),
+        Column(columns.DIVERGED, "diverged"),
+        Column(columns.TOTAL, "trials"),
+        Column(columns.FRACTION, "share"),
+        Column(columns.LOW, "95% from"),
+        Column(columns.HIGH, "to"),
+    ]
+    title, name = f"Diverged by {axis.title}", f"counts-{file_name(axis.name)}"
+    return Exhibit(title, "Counts with Wilson's 95% intervals.", name, table=Table.of(table, shown))

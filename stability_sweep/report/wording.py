@@ -1,0 +1,78 @@
+"""Words that several subjects share: shares, counts, settings, horizons."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stability_sweep.analysis import Proportion
+from stability_sweep.results import columns
+from stability_sweep.sources.protocol import StudyFacts
+from stability_sweep.space.axes import format_value
+from stability_sweep.space.search_space import SearchSpace
+
+
+def percent(share: Proportion) -> str:
+    """``46% (22 of 48; 95% interval 33% to 60%)``."""
+    low, high = share.interval
+    return f"{share.value:.0%} ({share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%})"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 trial``, ``2 trials``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def none_diverged(count: int) -> str:
+    """``none of 6 trials diverged``; of a single one, that it stayed finite."""
+    return "the one trial stayed finite" if count == 1 else f"none of {count} trials diverged"
+
+
+def all_of(count: int) -> str:
+    """``all 6``, ``both``, ``the one trial``."""
+    return {1: "the one trial", 2: "both"}.get(count, f"all {count}")
+
+
+def spaced(name: object) -> str:
+    """A name as people say it: ``learning rate``."""
+    return str(name).replace("_", " ")
+
+
+def horizon_in_words(trials: pd.DataFrame, study: StudyFacts) -> str:
+    """``within 400 steps``, or, where it depends on the batch size, ``within 10 epochs (40 to 600 steps)``."""
+    steps = sorted({int(step) for step in trials[columns.HORIZON]})
+    if not steps:
+        return "before the horizon"
+    if len(steps) == 1:
+        return f"within {steps[0]} steps"
+    return f"within {study.horizon_in_words or 'the horizon'} ({steps[0]} to {steps[-1]} steps)"
+
+
+def setting_in_words(row: pd.Series[Any], space: SearchSpace) -> str:
+    """``learning rate 0.001, batch size 64, clip norm off``."""
+    return ", ".join(f"{spaced(name)} {value_words(row[name])}" for name in space)
+
+
+def value_words(value: object) -> str:
+    """A value of a table as people write it."""
+    value = value.item() if isinstance(value, np.generic) else value
+    return format_value(value) if isinstance(value, (bool, int, float, str)) else str(value)
+
+
+def drawn_in_words(count: int, total: int) -> str:
+    """``All 48 trials are drawn``, or how many random ones."""
+    if count < total:
+        return f"{count} random ones of {total} trials are drawn"
+    return "The one trial is drawn" if total == 1 else f"All {total} trials are drawn"
+
+
+def chosen_by_results(study: StudyFacts) -> str:
+    """What it means for shares of trials that a sampler looks at results; empty where it does not."""
+    if study.chosen_by is None:
+        return ""
+    return (
+        f"The {study.chosen_by} sampler chose points by earlier results, so a share of the trials is no share of the "
+        f"search space, and batch sizes are compared by the map."
+    )
