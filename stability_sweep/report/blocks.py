@@ -12,9 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.report.cells import cell_texts
-
-PLAIN_HEIGHT = 420
-"""Pixels of a figure that says nothing of its height."""
+from stability_sweep.report.theme import PLAIN_HEIGHT
 
 
 @dataclass(frozen=True)

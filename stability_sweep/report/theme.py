@@ -28,6 +28,9 @@ SCALE = [[0.0, "#dcecf6"], [0.25, "#bcd7ea"], [0.5, "#f7ddaa"], [0.75, "#eba98f"
 PROBABILITY_DIGITS = 3
 """Of a probability in a figure: its file stays small, and no eye sees more."""
 
+PLAIN_HEIGHT = 420
+"""Pixels of a figure that says nothing of its height."""
+
 DANGER = "#b3123f"
 LINE = "#374151"
 LEGEND_LINE = "#8b95a5"
@@ -46,8 +49,15 @@ def shades(count: int) -> list[str]:
     return list(sample_colorscale("Cividis", np.linspace(0.0, 0.88, max(count, 1)).tolist()))
 
 
-def style(figure: go.Figure, *, x: Axis | None = None, y: Axis | None = None, height: int = 420) -> go.Figure:
-    """Give a figure the common look, and the axes of dimensions where it has them."""
+def style(figure: go.Figure, *, x: Axis | None = None, y: Axis | None = None, height: int = PLAIN_HEIGHT) -> go.Figure:
+    """Give a figure the common look, and the axes of dimensions where it has them.
+
+    Args:
+        figure: it is changed, and returned.
+        x: the dimension along its horizontal axis; None where that is something else.
+        y: along its vertical one.
+        height: in pixels.
+    """
     figure.update_layout(
         template="none",
         font=_FONT,

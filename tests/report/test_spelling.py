@@ -6,31 +6,40 @@ import csv
 import io
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pandas as pd
 import pytest
 
 from stability_sweep.report import analyse_study, write_study_report
+from stability_sweep.report.blocks import Column, Table
 from stability_sweep.report.cells import cell_text, json_number
 from stability_sweep.report.files.csv_file import csv_bytes, csv_of_table, csv_text
-from stability_sweep.report.files.json_file import report_json
+from stability_sweep.report.files.json_file import json_rows, report_json
+from stability_sweep.results.numbers import NEVER_IN_CSV, NEVER_ON_PAGE, NEVER_ON_TERMINAL
 from stability_sweep.results.outcome import LOSS_FIELDS, Divergence, Outcome, Symptom
+from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources import StoredSource
 from stability_sweep.sources.frame import column_names, trial_records
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.targets.rhvae.target import TARGET
-from stability_sweep.terminal.trial import describe_result, result_json, trial_json, trial_lines
+from stability_sweep.terminal.trial import describe_result, result_json, table_lines, trial_json, trial_lines
 from tests.conftest import StudyBuilder, make_definition, make_result
 from tests.report.test_page import Soup, payload_of
 
 VALUES = {"finite": 30.5, "nan": math.nan, "inf": math.inf, "-inf": -math.inf, "": None}
 """What a loss can be, by its spelling in CSV."""
 
+NEVER = (None, NEVER_IN_CSV, NEVER_ON_PAGE, NEVER_ON_TERMINAL)
+"""What was never measured, in JSON, CSV, on the page and on the terminal."""
+
 
 def back(text: str | float | None) -> float | None:
-    """What a program reads back from CSV or JSON."""
-    return None if text in ("", None) else float(text)
+    """What a program reads back from CSV or JSON, and what a person reads on the page or the terminal."""
+    return None if text in NEVER else float(text)
 
 
 def same(a: float | None, b: float | None) -> bool:
@@ -53,8 +62,8 @@ def study(repository: Repository, finished_study: StudyBuilder) -> StoredStudy:
 FINAL = [*VALUES.values(), math.inf, math.nan]
 
 
-def check(found: list[Any]) -> None:
-    assert all(same(back(value), expected) for value, expected in zip(found, FINAL, strict=True)), found
+def check(found: Sequence[Any], wanted: Sequence[float | None] = FINAL) -> None:
+    assert all(same(back(value), expected) for value, expected in zip(found, wanted, strict=True)), found
 
 
 def test_csv_and_json_give_every_value_back(repository: Repository, study: StoredStudy, tmp_path: Path) -> None:
@@ -87,18 +96,52 @@ def test_the_page_says_off_of_a_dimension_and_inf_of_a_loss(
     place = {name: payload["columns"].index(name) for name in ("final_loss", "clip_norm", *LOSS_FIELDS)}
     final = [row[place["final_loss"]] for row in payload["trials"]]
     assert final == [30.5, "nan", "inf", "-inf", None, "inf", "nan"]
+    check(final)
     assert {row[place["clip_norm"]] for row in payload["trials"]} == {"off"}
     assert all(row[place[name]] != "off" for row in payload["trials"] for name in LOSS_FIELDS)
 
 
 def test_the_terminal_says_it_in_the_same_words(repository: Repository, study: StoredStudy) -> None:
     found = [next(trial_lines(repository.trial(study, number), None, None, TARGET)) for number in range(len(VALUES))]
-    assert [line.rsplit(" ", 1)[1] for line in found] == ["30.5", "nan", "inf", "-inf", "-"]
+    words = [line.rsplit(" ", 1)[1] for line in found]
+    assert words == ["30.5", "nan", "inf", "-inf", "-"]
+    check(words, list(VALUES.values()))
     lines = list(trial_lines(repository.trial(study, 2), None, None, TARGET))
     assert "clip_norm off" in lines[1]
     assert "final inf" in lines[3]
     assert describe_result(make_result(final_loss=math.inf)) == "stable, final loss inf"
     assert result_json(make_result(final_loss=-math.inf))["final_loss"] == "-inf"
+
+
+def test_a_table_of_the_analysis_gives_every_value_back_on_every_surface() -> None:
+    """What an analysis does not know is NaN; on every surface that reads as what was never measured does."""
+    values = [30.5, math.nan, math.inf, -math.inf]
+    wanted = [30.5, None, math.inf, -math.inf]
+    table = pd.DataFrame({"name": ["a", "b", "c", "d"], "limit": values})
+    check([row["limit"] for row in json.loads(json.dumps(json_rows(table), allow_nan=False))], wanted)
+    check([row["limit"] for row in csv.DictReader(io.StringIO(csv_of_table(table)))], wanted)
+    check([row[1] for row in Table.of(table, [Column("name", "name"), Column("limit", "limit")]).rows], wanted)
+    _, *lines = table_lines(table.to_dict("records"), {"name": "name", "limit": "limit"})  # type: ignore[arg-type]
+    check([line.split()[1] for line in lines], wanted)
+
+
+def test_telemetry_gives_every_value_back_on_every_surface(
+    repository: Repository, study: StoredStudy, tmp_path: Path
+) -> None:
+    """Telemetry is a number at every step: it has no value that nobody measured."""
+    values = [30.5, math.nan, math.inf, -math.inf]
+    telemetry = Telemetry(np.arange(1, 5), np.array([values]).T, ("loss",))
+    repository.save_telemetry(repository.trial_ids(study, [0])[0], telemetry)
+    write_study_report(StoredSource(repository, study), tmp_path / "r.html")
+    page = payload_of(Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser"))
+    check(page["details"]["0"]["signals"]["loss"], values)
+    trial = repository.trial(study, 0)
+    shown = json.loads(json.dumps(trial_json(trial, telemetry, None, TARGET), allow_nan=False))
+    check(shown["telemetry"]["signals"]["loss"], values)
+    lines = list(trial_lines(trial, telemetry, None, TARGET))
+    check([line.split()[1] for line in lines[-len(values) :]], values)
+    (signal,) = (line for line in lines if line.startswith("  loss"))
+    check([signal.split()[1], signal.split()[-1]], [values[0], values[-1]])
 
 
 def test_a_table_of_the_page_says_off_only_in_the_column_of_a_dimension() -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 import plotly.graph_objects as go
 
 from stability_sweep.errors import OutputError
-from stability_sweep.report.blocks import PLAIN_HEIGHT, Section
+from stability_sweep.report.blocks import Section
 from stability_sweep.report.files.writing import check_place, write_output
+from stability_sweep.report.theme import PLAIN_HEIGHT
 
 PICTURE_WIDTH, PICTURE_SCALE = 900, 2
 TITLE_HEIGHT = 50
