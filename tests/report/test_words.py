@@ -14,6 +14,8 @@ from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.definition.claims import Claim
 from stability_sweep.report.panels.final_losses import beyond_scale, final_losses, losses_finding
 from stability_sweep.report.panels.judged_claims import claims_finding
+from stability_sweep.report.panels.key_figures import Trust
+from stability_sweep.report.panels.limits import LimitInWords
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
 from stability_sweep.report.panels.map_words import map_finding, slice_finding
 from stability_sweep.report.panels.what_decides import importance_finding
@@ -156,3 +158,51 @@ def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has
     told = map_finding(pair, pair.x, pair.y, definition().space)
     assert "training stays finite more often than not everywhere" in told
     assert ("the 90% band holds the other side, too" in told) is has_doubt
+
+
+@pytest.mark.parametrize(
+    ("row", "parts", "sentence"),
+    [
+        (
+            {"status": "reached", "limit": 1.2e-3, "low": 8e-4, "high": 2e-3},
+            ("0.0012", "", "90% band 0.0008 to 0.002"),
+            "0.0012 (90% band 0.0008 to 0.002)",
+        ),
+        (
+            {"status": "not reached", "limit": np.nan, "low": np.inf, "high": np.inf},
+            ("not reached", "every learning rate of the study is safe", ""),
+            "not reached: every learning rate of the study is safe",
+        ),
+        (
+            {"status": "none is safe", "limit": np.nan, "low": 0.0, "high": 0.0},
+            ("none is safe", "even the smallest learning rate of the study is over the tolerance", ""),
+            "none is safe: even the smallest learning rate of the study is over the tolerance",
+        ),
+        (
+            {"status": "unknown", "limit": np.nan, "low": 8e-4, "high": np.inf},
+            ("unknown above 0.0008", "not enough trials to say", "90% band 0.0008 to beyond the range"),
+            "unknown above 0.0008: not enough trials to say (90% band 0.0008 to beyond the range)",
+        ),
+        (
+            {"status": "unknown", "limit": np.nan, "low": 0.0, "high": np.inf},
+            ("unknown", "not enough trials to say", "90% band none to beyond the range"),
+            "unknown: not enough trials to say (90% band none to beyond the range)",
+        ),
+    ],
+)
+def test_a_speed_limit_is_worded_from_its_parts(
+    row: dict[str, Any], parts: tuple[str, str, str], sentence: str
+) -> None:
+    found = LimitInWords.of(row)
+    assert (found.value, found.reason, found.band) == parts
+    assert str(found) == sentence
+
+
+def test_how_far_a_map_is_to_be_trusted_is_worded_from_its_parts() -> None:
+    scores = pd.DataFrame({"score": ["log loss", "Brier score"], "model": [0.35, 0.1], "base_rate": [0.7, 0.25]})
+    trust = Trust.of(scores)
+    assert (trust.explained, trust.verdict) == ("50%", "the map is informative")
+    assert str(trust) == "the map is informative: cross-validated log loss 0.35, against 0.70 by the base rate alone"
+    assert str(Trust.of(scores.head(0))) == "not to be tested: there are too few trials, or all ended alike"
+    worse = Trust.of(scores.assign(model=1.4))
+    assert (worse.explained, worse.verdict) == ("0%", "the map knows next to nothing")
