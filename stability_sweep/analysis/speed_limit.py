@@ -129,26 +129,6 @@ def status_of(limit: float, low: float, high: float) -> str:
     return REACHED if is_inside and (low > 0 or high < math.inf) else UNKNOWN
 
 
-def limit_in_words(row: Mapping[Any, Any]) -> str:
-    """``1.2e-3 (90% band 8e-4 to 2e-3)``, from a row of `speed_limits`."""
-    if row[columns.STATUS] == NOT_REACHED:
-        return "not reached: every learning rate of the study is safe"
-    if row[columns.STATUS] == NONE_IS_SAFE:
-        return "none is safe: even the smallest learning rate of the study is over the tolerance"
-    if row[columns.STATUS] == UNKNOWN:
-        above = f" above {format_value(float(row[columns.LOW]))}" if row[columns.LOW] > 0 else ""
-        return f"unknown{above}: not enough trials to say{_band_in_words(row)}"
-    return format_value(float(row[columns.LIMIT])) + _band_in_words(row)
-
-
-def _band_in_words(row: Mapping[Any, Any]) -> str:
-    ends = [
-        "none" if row[end] == 0 else "beyond the range" if math.isinf(row[end]) else format_value(float(row[end]))
-        for end in (columns.LOW, columns.HIGH)
-    ]
-    return f" (90% band {ends[0]} to {ends[1]})"
-
-
 def points_at(point: Mapping[str, Value], **varied: Array) -> pd.DataFrame:
     """Points that differ from one in the given dimensions only; all arrays have one length."""
     count = len(next(iter(varied.values())))

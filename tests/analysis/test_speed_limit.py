@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from stability_sweep.analysis.best import best_stable_settings
-from stability_sweep.analysis.speed_limit import limit_in_words, speed_limits, status_of
+from stability_sweep.analysis.speed_limit import speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
+from stability_sweep.report.panels.limits import LimitInWords
 from stability_sweep.space.axes import format_value
 from stability_sweep.typing import Array
 from tests.analysis.simulation import Truth, curved, definition, simulate, soft, true_limit
@@ -73,13 +74,13 @@ def test_where_everything_is_safe_the_limit_is_not_reached() -> None:
     table = speed_limits(surface, study.space)
     assert set(table["status"]) == {"not reached"}
     assert table["limit"].isna().all()
-    assert limit_in_words(dict(table.iloc[0])).startswith("not reached: every learning rate of the study is safe")
+    assert str(LimitInWords.of(dict(table.iloc[0]))).startswith("not reached: every learning rate of the study is safe")
 
 
 def test_where_everything_diverges_none_is_safe() -> None:
     table = limits_of(everywhere(1.0), trials=200)
     assert set(table["status"]) == {"none is safe"}
-    assert "even the smallest learning rate" in limit_in_words(dict(table.iloc[0]))
+    assert "even the smallest learning rate" in str(LimitInWords.of(dict(table.iloc[0])))
 
 
 def few_trials() -> pd.DataFrame:
@@ -104,7 +105,7 @@ def test_eight_trials_of_which_six_are_stable_do_not_say_that_none_is_safe() -> 
     assert table["limit"].isna().all()
     assert set(table["trials"]) == {8}
     for row in table.to_dict("records"):
-        assert limit_in_words(row).startswith("unknown: not enough trials to say (90% band none to ")
+        assert str(LimitInWords.of(row)).startswith("unknown: not enough trials to say (90% band none to ")
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_safe_trials_that_leave_the_largest_rates_open_are_safe_up_to_somewhere(
     table = limits_of(everywhere(0.0), trials=512)
     assert set(table["status"]) == {"unknown"}
     for row in table.to_dict("records"):
-        assert limit_in_words(row).startswith(
+        assert str(LimitInWords.of(row)).startswith(
             f"unknown above {format_value(row['low'])}: not enough trials to say (90%"
         )
 
