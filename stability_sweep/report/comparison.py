@@ -18,10 +18,13 @@ from stability_sweep.report.method import METHOD
 from stability_sweep.report.page.context import PageContext
 from stability_sweep.report.page.payload import TRIALS, Payload
 from stability_sweep.report.page.rendering import write_page
+from stability_sweep.report.panels.how_soon import PANEL as TIME
 from stability_sweep.report.panels.how_soon import survival_figure, survival_finding
 from stability_sweep.report.panels.key_figures import Trust, share_in_figures
+from stability_sweep.report.panels.limits import PANEL as LIMITS
 from stability_sweep.report.panels.limits import speed_limit_figure, speed_limit_finding
 from stability_sweep.report.panels.map_drawing import stability_map
+from stability_sweep.report.panels.stability_maps import PANEL as MAPS
 from stability_sweep.report.panels.stability_maps import map_caption
 from stability_sweep.report.study_report import creation_time
 from stability_sweep.report.wording import horizon_in_words, percent, plural
@@ -162,7 +165,7 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
         "P(diverge) on common axes; what a study did not search is empty. Other dimensions stand at the study's own "
         "baseline."
     )
-    return Section("maps", "Stability maps", text, shown)
+    return Section(MAPS.key, MAPS.title, text, shown)
 
 
 def _map(analysis: Analysis, x: Axis, y: Axis) -> Exhibit:
@@ -181,17 +184,17 @@ def _time(curves: pd.DataFrame, axis: Axis) -> Section:
     if not curves.empty:
         figure = survival_figure(curves, axis.title)
         shown = [Exhibit("all trials", survival_finding(curves, axis), CURVES, figure)]
-    return Section("time", "How soon it diverges", "The share of trials that are still finite, by step.", shown)
+    return Section(TIME.key, TIME.title, "The share of trials that are still finite, by step.", shown)
 
 
 def _limits(both: tuple[Analysis, Analysis]) -> Section:
     axes = common_axes(both[0].study.space, both[1].study.space)
     if any(analysis.limits.empty for analysis in both) or not {LEARNING_RATE, BATCH_SIZE} <= axes.keys():
-        return Section("limits", "Speed limit", "", [])
+        return Section(LIMITS.key, LIMITS.title, "", [])
     lines = pd.concat([_loosest(analysis) for analysis in both], ignore_index=True)
     caption = " ".join(f"{analysis.study.name}: {speed_limit_finding(analysis)}" for analysis in both)
     figure = speed_limit_figure(lines, axes[BATCH_SIZE], axes[LEARNING_RATE])
-    return Section("limits", "Speed limit", "", [Exhibit("with the loosest clipping", caption, figure=figure)])
+    return Section(LIMITS.key, LIMITS.title, "", [Exhibit("with the loosest clipping", caption, figure=figure)])
 
 
 def _loosest(analysis: Analysis) -> pd.DataFrame:

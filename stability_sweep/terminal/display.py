@@ -46,7 +46,7 @@ def watching(summary: StudySummary) -> Iterator[SweepObserver]:
     if not console.is_terminal:
         yield _Deaf(_Lines(console, summary))
         return
-    display = _Live(console, summary)
+    display = LiveDisplay(console, summary)
     with display.progress:
         yield _Deaf(display)
 
@@ -89,7 +89,7 @@ class _Lines:
         )
 
 
-class _Live:
+class LiveDisplay:
     """A bar for the study, one for the trial of this process, and a line per finished trial above them."""
 
     def __init__(self, console: Console, summary: StudySummary) -> None:
@@ -108,6 +108,7 @@ class _Live:
         self._number: int | None = None
 
     def trial_progressed(self, number: int, point: Point, progress: TrainingProgress) -> None:
+        """The trial's bar moves; another trial begins it anew."""
         if number != self._number:
             self._number = number
             self.progress.reset(self._trial)
@@ -120,6 +121,7 @@ class _Live:
         )
 
     def trial_finished(self, number: int, point: Point, result: TrialResult) -> None:
+        """A line above the bars, and the study's bar moves."""
         self._counts[result.outcome.value] += 1
         self.progress.console.print(
             f"trial {number:>4}  [{COLORS[result.outcome]}]{escape(printable(describe_result(result)))}[/]  "

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from stability_sweep.results import columns
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.causes import CauseBook
 from stability_sweep.results.numbers import NEVER_ON_TERMINAL, json_value, shown
@@ -103,7 +104,9 @@ def _bar(height: float) -> str:
 
 
 def _losses(result: TrialResult) -> str:
-    parts = [(name.removesuffix("_loss"), getattr(result, name)) for name in LOSS_FIELDS if name != "spike_height"]
+    parts = [
+        (name.removesuffix("_loss"), getattr(result, name)) for name in LOSS_FIELDS if name != columns.SPIKE_HEIGHT
+    ]
     return "  ".join(f"{name} {shown(value)}" for name, value in parts if value is not None) or "none"
 
 
@@ -140,10 +143,10 @@ def _signal_lines(telemetry: Telemetry) -> Iterator[str]:
 
 
 def _last_step_lines(telemetry: Telemetry, shown: Sequence[str]) -> Iterator[str]:
-    columns = [name for name in shown if name in telemetry.signals]
+    names = [name for name in shown if name in telemetry.signals]
     yield "the last steps:"
-    yield "  " + f"{'step':>6}" + "".join(f"{name:>20}" for name in columns)
-    values = [telemetry.signal(name) for name in columns]
+    yield "  " + f"{'step':>6}" + "".join(f"{name:>20}" for name in names)
+    values = [telemetry.signal(name) for name in names]
     for row in range(max(0, len(telemetry.steps) - LAST_STEPS_SHOWN), len(telemetry.steps)):
         yield "  " + f"{telemetry.steps[row]:>6}" + "".join(f"{column[row]:>20.6g}" for column in values)
 
@@ -203,11 +206,19 @@ def _autopsy_json(autopsy: Autopsy, causes: CauseBook) -> dict[str, Any]:
     }
 
 
-def table_lines(rows: Sequence[dict[str, Any]], columns: dict[str, str]) -> Iterator[str]:
-    """Rows under headings, right-aligned but for the first column; `columns` is heading by key."""
-    cells = [[_cell(row[key]) for key in columns] for row in rows]
-    widths = [max(map(len, (heading, *(row[i] for row in cells)))) for i, heading in enumerate(columns.values())]
-    for line in (list(columns.values()), *cells):
+def table_lines(rows: Sequence[Mapping[str, Any]], headings: Mapping[str, str]) -> Iterator[str]:
+    """Rows under headings, right-aligned but for the first column.
+
+    Lines are as long as they must be, whatever the width of the terminal: scripts read them from narrow pipes. That is
+    why they are not Rich's, which wraps and cuts cells.
+
+    Args:
+        rows: values by key.
+        headings: by the key of the column, in order.
+    """
+    cells = [[_cell(row[key]) for key in headings] for row in rows]
+    widths = [max(map(len, (heading, *(row[i] for row in cells)))) for i, heading in enumerate(headings.values())]
+    for line in (list(headings.values()), *cells):
         first, *rest = (
             text.ljust(width) if i == 0 else text.rjust(width)
             for i, (text, width) in enumerate(zip(line, widths, strict=True))

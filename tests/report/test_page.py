@@ -52,11 +52,23 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
 ) -> None:
     page = page_of(repository, finished_study, tmp_path / "r.html", trials=40)
     assert [str(section["id"]) for section in page.select("main section")] == [
-        "summary", "maps", "time", "limits", "effects", "claims", "origins", "best", "trials", "appendix",
-    ]  # fmt: skip
+        "summary",
+        "maps",
+        "time",
+        "limits",
+        "effects",
+        "claims",
+        "origins",
+        "best",
+        "trials",
+        "appendix",
+    ]
     assert [title.text for title in page.select("#maps h3")] == [
-        "learning rate × batch size", "learning rate × clip norm", "batch size × clip norm", "All three at once",
-    ]  # fmt: skip
+        "learning rate × batch size",
+        "learning rate × clip norm",
+        "batch size × clip norm",
+        "All three at once",
+    ]
     figures = page.select("figure.drawn")
     assert len(figures) >= 10
     assert all(figure.select_one("figcaption") and figure.select_one("[aria-label]") for figure in figures)
@@ -129,8 +141,9 @@ def test_a_hostile_database_gives_a_safe_page(
         description=evil, budget={"trials": 8}, claims=[{"says": "batch_size = 16 avoids divergence", "source": evil}]
     )
     nan = math.nan
-    bad = make_result(Outcome.EXPLODED, first_loss=nan, final_loss=nan, best_loss=nan, max_loss=math.inf,
-                      validation_loss=nan)  # fmt: skip
+    bad = make_result(
+        Outcome.EXPLODED, first_loss=nan, final_loss=nan, best_loss=nan, max_loss=math.inf, validation_loss=nan
+    )
     failed = make_result(Outcome.FAILED, failure=evil * 500)
     results = iter([bad, failed, make_result(), make_result(Outcome.DIVERGED)] * 2)
     study = finished_study(lambda point: next(results), trials=8, definition=definition)

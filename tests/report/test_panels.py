@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from stability_sweep import registry
 from stability_sweep.analysis import Analysis
 from stability_sweep.errors import DefinitionError
 from stability_sweep.report import analyse_study
@@ -16,6 +17,8 @@ from stability_sweep.report.panels.registry import PANELS, report_sections
 from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Repository
 from tests.conftest import StudyBuilder, diverges_above, make_result
+from tests.report.test_page import Soup
+from tests.waiting import HANG_SECONDS
 
 OWN = ("maps", "time", "limits", "effects", "claims", "origins", "best")
 
@@ -45,18 +48,23 @@ def analysis(repository: Repository, finished_study: StudyBuilder) -> Analysis:
     return analyse_study(StoredSource(repository, finished_study(diverges_above(1e-3), trials=12)))
 
 
-@pytest.fixture
-def installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A package beside ours whose entry point adds a panel."""
-    (tmp_path / "slow_panel.py").write_text(PACKAGE)
-    information = tmp_path / "slow_panel-1.dist-info"
-    information.mkdir()
+def report_beside_a_package(path: Path, entry_point: str) -> subprocess.CompletedProcess[str]:
+    """The program writes a report where a package is installed whose entry point adds a panel."""
+    packages = path / "packages"
+    information = packages / "slow_panel-1.dist-info"
+    information.mkdir(parents=True)
+    (packages / "slow_panel.py").write_text(PACKAGE)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: slow-panel\nVersion: 1\n")
-    (information / "entry_points.txt").write_text("[stability_sweep.panels]\nslowest = slow_panel:PANEL\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    registry._entry_points.cache_clear()
-    yield tmp_path
-    registry._entry_points.cache_clear()
+    (information / "entry_points.txt").write_text(f"[{PANELS.group}]\nslowest = {entry_point}\n")
+    url = f"sqlite:///{path / 'study.db'}"  # where `repository` is
+    return subprocess.run(
+        [sys.executable, "-m", "stability_sweep", "report", "small", "--storage", url, "--output", path / "r.html"],
+        env={**os.environ, "PYTHONPATH": f"{packages}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"},
+        capture_output=True,
+        text=True,
+        timeout=HANG_SECONDS,
+        check=False,
+    )
 
 
 @pytest.mark.parametrize("key", OWN)
@@ -83,15 +91,23 @@ def test_without_what_it_needs_a_panel_says_so_or_is_left_out(
     assert [section.key for section in report_sections(analysis)] == [key for key in OWN if key != "limits"]
 
 
-def test_an_installed_package_can_add_a_panel(analysis: Analysis, installed: Path) -> None:
-    sections = report_sections(analysis)
-    assert [section.key for section in sections] == [*OWN, "slowest"]
-    assert sections[-1].exhibits[0].caption == "It took 1 s."
+def test_an_installed_package_can_add_a_panel(finished_study: StudyBuilder, tmp_path: Path) -> None:
+    finished_study(diverges_above(1e-3), trials=12)
+    done = report_beside_a_package(tmp_path, "slow_panel:PANEL")
+    assert done.returncode == 0, done.stderr
+    page = Soup((tmp_path / "r.html").read_text(encoding="utf-8"), "html.parser")
+    assert [str(section["id"]) for section in page.select("main section")][-4:] == [
+        "best",
+        "slowest",
+        "trials",
+        "appendix",
+    ]
+    assert [caption.text for caption in page.select("#slowest figcaption")] == ["It took 1 s."]
 
 
-def test_a_panel_that_cannot_be_imported_is_told_with_its_package(analysis: Analysis, installed: Path) -> None:
-    (installed / "slow_panel-1.dist-info" / "entry_points.txt").write_text(
-        "[stability_sweep.panels]\nslowest = no_such_module:PANEL\n"
-    )
-    with pytest.raises(DefinitionError, match=r"'slowest' .* adds it to stability_sweep.panels cannot be imported"):
-        report_sections(analysis)
+def test_a_panel_that_cannot_be_imported_is_told_with_its_package(finished_study: StudyBuilder, tmp_path: Path) -> None:
+    finished_study(diverges_above(1e-3), trials=12)
+    done = report_beside_a_package(tmp_path, "no_such_module:PANEL")
+    assert done.returncode == DefinitionError.exit_code
+    assert "'slowest' of the installed package that adds it to stability_sweep.panels cannot be imported" in done.stderr
+    assert not (tmp_path / "r.html").exists()

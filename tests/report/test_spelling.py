@@ -146,8 +146,12 @@ def test_telemetry_gives_every_value_back_on_every_surface(
 
 def test_a_table_of_the_page_says_off_only_in_the_column_of_a_dimension() -> None:
     assert [cell_text(value) for value in (1.23456, math.nan, math.inf, -math.inf, None)] == [
-        "1.235", "nan", "inf", "-inf", "–",
-    ]  # fmt: skip
+        "1.235",
+        "nan",
+        "inf",
+        "-inf",
+        "–",
+    ]
     assert cell_text(math.inf, dimension=True) == "off"
 
 
