@@ -76,6 +76,7 @@ def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:
     from stability_sweep.analysis import divergence_origins, warning_signs
     from stability_sweep.analysis.forensics import MOST_TRIALS_PER_OUTCOME
+    from stability_sweep.engine.signals import with_extra
     from stability_sweep.report.files.json_file import json_rows
     from stability_sweep.sources.frame import study_frame
     from stability_sweep.terminal.trial import table_lines
@@ -83,7 +84,7 @@ def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> No
     origins = divergence_origins(study_frame(repository, study), study.definition.space)
     measured = repository.telemetries(study, most_per_outcome=MOST_TRIALS_PER_OUTCOME)
     signs = warning_signs(
-        ((stored.result, telemetry) for stored, telemetry in measured), study.definition.trains.signals
+        ((stored.result, telemetry) for stored, telemetry in measured), with_extra(study.definition.trains.signals)
     )
     if as_json:
         tables = {"origins": origins, "warning_signs": signs}

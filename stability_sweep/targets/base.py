@@ -38,6 +38,7 @@ class TargetBase:
     roles: Mapping[str, str] = {LEARNING_RATE: "learning_rate", BATCH_SIZE: "batch_size", CLIP_NORM: "clip_norm"}
     causes: CauseBook = CauseBook()
     signals: Mapping[str, str] = SIGNALS
+    shown_signals: tuple[str, ...] = ("loss", "gradient_norm", "update_norm")
     reproducer: str = (
         '"""Repeats step {step} of trial {number} of study {study}, saved in {file}: not for this target."""\n'
     )

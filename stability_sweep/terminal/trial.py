@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from stability_sweep.engine.signals import with_extra
 from stability_sweep.results import columns
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.causes import CauseBook
@@ -162,6 +163,7 @@ def trial_json(
         autopsy: of a diverged one.
         target: what was trained.
     """
+    meanings = with_extra(target.signals)
     return {
         "trial": trial.number,
         "state": trial.state,
@@ -174,7 +176,7 @@ def trial_json(
         else {
             "steps": telemetry.steps.tolist(),
             "signals": {name: [json_value(v) for v in telemetry.signal(name).tolist()] for name in telemetry.signals},
-            "meaning": {name: target.signals[name] for name in telemetry.signals if name in target.signals},
+            "meaning": {name: meanings[name] for name in telemetry.signals if name in meanings},
         },
     }
 
