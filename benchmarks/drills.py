@@ -21,7 +21,7 @@ from pathlib import Path
 
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
-from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.workers import Workers
 from tests.sweep.faults import Crew, drill_definition
 
 
@@ -58,7 +58,7 @@ def main() -> None:
 def _kill(repository: Repository, folder: Path, workers: int, wanted: int) -> int:
     """Let workers run the study to its end, and kill so many of them at work; returns how many were."""
     study = repository.get_study("small")
-    fleet = Fleet(repository.database, study)
+    fleet = Workers(repository.database, study)
     crew = Crew(f"sqlite:///{folder}/study.db", str(folder / "spool"), seconds_per_trial=0.05, most_attempts=wanted + 1)
     generator = random.Random(0)
     kills = 0
@@ -66,7 +66,7 @@ def _kill(repository: Repository, folder: Path, workers: int, wanted: int) -> in
         crew.start(workers)
         while kills < wanted and any(process.is_alive() for process in crew.processes):
             time.sleep(generator.uniform(0.0, 0.3))
-            at_work = {worker.process_id for worker in fleet.workers() if worker.alive and worker.trial is not None}
+            at_work = {worker.process_id for worker in fleet.present() if worker.alive and worker.trial is not None}
             victims = [process for process in crew.processes if process.is_alive() and process.pid in at_work]
             if victims:
                 victim = generator.choice(victims)

@@ -1,6 +1,6 @@
 """No-op trials per second, with our rows written, beside plain Optuna's `optimize`, on the same database in one run.
 
-Ours runs the real worker loop (claims, heartbeats, results, telemetry) with a trainer that returns at once. Processes
+Ours runs the real worker loop (holds, heartbeats, results, telemetry) with a trainer that returns at once. Processes
 come from a server that has imported everything; the clock runs from the first trial to the last.
 Usage: ``python -m benchmarks.storage [--trials N] [--runs N] [--processes 1,2,4,8] [--backends sqlite,mysql]``.
 """
@@ -46,7 +46,9 @@ def main() -> None:
     arguments = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["stability_sweep.sweep", "stability_sweep.training", "tests.conftest"])
+    context.set_forkserver_preload(
+        ["stability_sweep.sweep.worker", "stability_sweep.targets.rhvae.trainable", "tests.conftest"]
+    )
     rows = []
     print("no-op trials per second: median [smallest, largest]")
     for backend in arguments.backends:
@@ -110,6 +112,7 @@ def _ours(url: str, trials: int, barrier: Any) -> None:
     from stability_sweep.sweep import StopRequest, Worker
     from stability_sweep.sweep import worker as worker_module
     from stability_sweep.targets.images.images import Images
+    from stability_sweep.targets.rhvae import trainable
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     values = np.random.default_rng(0).standard_normal((130, len(SIGNALS))).astype(np.float32)
@@ -126,7 +129,7 @@ def _ours(url: str, trials: int, barrier: Any) -> None:
         )  # fmt: skip
         return TrainingRun(result, np.zeros(5))
 
-    worker_module.train = train  # type: ignore[attr-defined]
+    trainable.train = train
     worker_module.TelemetryRecorder = Recorder  # type: ignore[attr-defined, assignment]
     repository = Repository(Database.open(url))
     images = Images("digits", torch.zeros(1, 784), torch.zeros(1, 784))

@@ -8,12 +8,13 @@ import typer
 
 from stability_sweep.errors import StabilitySweepError
 from stability_sweep.registry import Registry
+from stability_sweep.sweep.launch.command import WORKER
 
 COMMANDS: Registry[Callable[..., None] | typer.Typer] = Registry(
     "stability_sweep.commands",
     {
         "run": "stability_sweep.cli.run:run",
-        "worker": "stability_sweep.cli.worker:worker",
+        WORKER: "stability_sweep.cli.worker:worker",
         "report": "stability_sweep.cli.report:report",
         "status": "stability_sweep.cli.status:status",
         "list": "stability_sweep.cli.listing:list_studies",

@@ -14,8 +14,6 @@ from stability_sweep.cli.options import (
     Storage,
     TrialNumber,
     open_repository,
-    resolve_device,
-    set_threads,
 )
 from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
@@ -53,6 +51,7 @@ def replay(
     if save is not None:
         _check_saving(save, trial, stored.result)
 
+    from stability_sweep.engine.devices import resolve_device, set_threads
     from stability_sweep.sweep.replay import broken_step_bytes
     from stability_sweep.sweep.replay import replay as replay_trial
 

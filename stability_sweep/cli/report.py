@@ -112,18 +112,16 @@ def _watch(
     tolerance: float,
     claims: Sequence[Claim] | None,
 ) -> None:
-    from stability_sweep.sweep.precision import is_over
     from stability_sweep.sweep.stopping import StopRequest
+    from stability_sweep.sweep.watching import follow
+
+    def write(is_last: bool) -> None:
+        refresh = None if is_last else WATCH_SECONDS
+        write_study_page(repository, study, output, tolerance=tolerance, claims=claims, refresh_seconds=refresh)
 
     stop = StopRequest()
     with stop.on_signals():
-        while not stop.requested:
-            ends = is_over(repository, study)
-            refresh = None if ends else WATCH_SECONDS
-            write_study_page(repository, study, output, tolerance=tolerance, claims=claims, refresh_seconds=refresh)
-            if ends:
-                return
-            stop.wait(WATCH_SECONDS)
+        follow(repository, study, write, every_seconds=WATCH_SECONDS, stop=stop)
 
 
 def _write_as(
@@ -168,5 +166,5 @@ def _compare(
 
     path = output or Path("reports") / f"{study.name}-and-{other.name}.html"
     first, second = (analyse_study(StoredSource(repository, each), tolerance=tolerance) for each in (study, other))
-    write_comparison(path, first, second, storage=str(repository.database))
+    write_comparison(path, first, second, storage=str(repository))
     say(f"Comparison: {path}")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,15 +15,13 @@ from stability_sweep.cli.options import (
     Threads,
     Timeout,
     open_repository,
-    resolve_device,
-    set_threads,
 )
-from stability_sweep.cli.precision import precision_in_words
 from stability_sweep.cli.printing import say
 from stability_sweep.cli.report import write_study_page
 from stability_sweep.definition.files import load_definition
 from stability_sweep.environment import DEFAULT_STORAGE, allow_imports
 from stability_sweep.errors import StabilitySweepError
+from stability_sweep.terminal.precision_words import precision_in_words
 
 
 class Launcher(str, Enum):
@@ -38,68 +35,9 @@ class LauncherError(StabilitySweepError):
     """Options of the launcher that do not fit together."""
 
 
-MOST_WORKERS_UNASKED = 8
-"""Each takes half a gigabyte of memory or more."""
-
 if TYPE_CHECKING:
-    import torch
-
-    from stability_sweep.storage import Repository, StoredStudy, StudySummary
-    from stability_sweep.sweep import StopRequest, SweepObserver
-
-
-@dataclass(frozen=True)
-class Crew:
-    """Which workers a run starts, and where."""
-
-    devices: list[str]
-    """As asked for; local workers take them in turn."""
-    first_device: torch.device
-    workers: int | None
-    threads: int | None
-    scheduler: str | None
-    """Of a dask cluster; None for workers on this machine."""
-    resources: dict[str, float]
-    data_dir: Path | None
-
-    def work(self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver) -> None:
-        """Run the study until it ends or a stop is requested."""
-        from stability_sweep.sweep import launch_on_dask, launch_workers
-
-        options = ["--data-dir", str(self.data_dir)] if self.data_dir else []
-        if self.scheduler is not None:
-            options += ["--device", self.devices[0], *(["--threads", str(self.threads)] if self.threads else [])]
-            launch_on_dask(
-                self.scheduler, repository, study, stop, observer,
-                count=self.workers, options=options, resources=self.resources,
-            )  # fmt: skip
-            return
-        count = self.workers or max(len(self.devices), self._default_workers(repository.summary(study)))
-        threads = set_threads(self.threads, workers=count)
-        if count == 1:
-            self._work_here(repository, study, stop, observer)
-        else:
-            options += ["--threads", str(threads)]
-            launch_workers(count, repository, study, stop, observer, options=options, devices=self.devices)
-
-    def _default_workers(self, summary: StudySummary) -> int:
-        """One worker per core: at small batches a step is no faster with two threads than with one."""
-        if self.first_device.type != "cpu":
-            return 1
-        from stability_sweep.sweep.cores import allowed_cores
-
-        return max(1, min(allowed_cores(), MOST_WORKERS_UNASKED, summary.budget - summary.finished))
-
-    def _work_here(
-        self, repository: Repository, study: StoredStudy, stop: StopRequest, observer: SweepObserver
-    ) -> None:
-        from stability_sweep.sweep import Worker
-        from stability_sweep.sweep.precision import is_over
-
-        if is_over(repository, study):
-            return  # nothing to do: do not load the data for it
-        prepared = study.effective_definition.prepare(data_dir=self.data_dir, device=self.first_device)
-        Worker(repository, study, prepared, stop, observer).run()
+    from stability_sweep.storage import Repository, StoredStudy
+    from stability_sweep.sweep import StopRequest
 
 
 def run(
@@ -139,19 +77,22 @@ def run(
     allow_imports(definition.imported_modules())  # whoever runs a file has chosen what it names
     if (launcher is Launcher.DASK) != (scheduler is not None):
         raise LauncherError("--launcher dask and --scheduler ADDRESS belong together: give both, or neither")
+
+    from stability_sweep.engine.devices import resolve_device
+    from stability_sweep.sweep import StopRequest, prepare_study
+    from stability_sweep.sweep.launch.crew import Crew
+    from stability_sweep.terminal.display import watching
+
     names = [name.strip() for name in (devices or device).split(",")]
     first_device, *_ = [resolve_device(name) for name in names]
     crew = Crew(names, first_device, workers, threads, scheduler, _parse_resources(resources), data_dir)
-
-    from stability_sweep.sweep import StopRequest, prepare_study
-    from stability_sweep.terminal.display import watching
 
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.dataset:
         say(f"notice: {definition.trains.fallback_notice(study.dataset)}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
-    with stop.on_signals():  # until the end is told: the next signal of a storm must not change the exit code
+    with stop.on_signals():  # until the end is printed: the next signal of a storm must not change the exit code
         with watching(repository.summary(study)) as observer:
             crew.work(repository, study, stop, observer)
         _tell_end(repository, study, stop)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import asdict
 
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
-from stability_sweep.cli.precision import precision_figures, precision_in_words
 from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.terminal.precision_words import precision_figures, precision_in_words
 
 
 def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:

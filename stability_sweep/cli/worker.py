@@ -14,8 +14,6 @@ from stability_sweep.cli.options import (
     Threads,
     Timeout,
     open_repository,
-    resolve_device,
-    set_threads,
 )
 from stability_sweep.cli.printing import say
 from stability_sweep.environment import DEFAULT_STORAGE, PARENT_VARIABLE
@@ -40,8 +38,9 @@ def worker(
     repository = open_repository(storage)
     study = repository.get_study(name)
 
+    from stability_sweep.engine.cores import threads_are_set
+    from stability_sweep.engine.devices import resolve_device, set_threads
     from stability_sweep.sweep import StopRequest, Worker
-    from stability_sweep.sweep.cores import threads_are_set
     from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
     from stability_sweep.terminal.display import watching
 

@@ -12,9 +12,6 @@ from stability_sweep.sampling.plan import planned_params
 from stability_sweep.space.dimensions import Range
 from stability_sweep.space.off import OFF
 
-FIXED_PARAMS = "fixed_params"
-"""Optuna's system attribute of an enqueued trial: the parameters that it was asked for with."""
-
 
 class EnqueuedPointError(ValueError):
     """An enqueued trial asks for what the study does not search."""

@@ -18,10 +18,7 @@ from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.errors import StudyError
 from stability_sweep.results.outcome import TrialResult
 from stability_sweep.storage.database import CREATION, Database
-from stability_sweep.storage.outages import storage_errors
-from stability_sweep.storage.records import Provenance, StoredStudy, result_row, stored_result
-from stability_sweep.storage.schema import AutopsyRow, DefinitionRow, ResultRow, TelemetryRow
-from stability_sweep.storage.studies import (
+from stability_sweep.storage.marks import (
     STUDY_ATTRIBUTE,
     FoundStudy,
     definition_values,
@@ -29,6 +26,9 @@ from stability_sweep.storage.studies import (
     stored_study,
     study_mark,
 )
+from stability_sweep.storage.optuna_trials import trial_id_of
+from stability_sweep.storage.records import Provenance, StoredStudy, result_row, stored_result
+from stability_sweep.storage.schema import AutopsyRow, DefinitionRow, ResultRow, TelemetryRow
 
 RESULT_ATTRIBUTE = "stability_sweep:result"
 """Optuna's user attribute of a finished trial: what came of it, for other programs and for copies."""
@@ -65,7 +65,7 @@ def adopt(database: Database, name: str) -> StoredStudy:
                 raise StudyError(f"study {name!r} {found.why_not_ours(session)}")
             mark, original = found.mark, found.original(session)
             original_id = None if original is None else original.study_id
-        with storage_errors(database.url):
+        with database.errors():
             trials = database.optuna_storage.get_all_trials(found.study_id)
         definition = StudyDefinition.from_json(mark["definition"]).named(name)
         row = DefinitionRow(study_id=found.study_id, **definition_values(definition, mark["dataset"]))
@@ -74,7 +74,7 @@ def adopt(database: Database, name: str) -> StoredStudy:
             session.flush()
             _copy_results(session, found, original_id, trials)
         study = stored_study(name, row)
-        with storage_errors(database.url):
+        with database.errors():
             database.optuna_storage.set_study_user_attr(study.study_id, STUDY_ATTRIBUTE, study_mark(study))
     return study
 
@@ -89,20 +89,21 @@ def _copy_results(
     for trial in trials:
         if not trial.state.is_finished():
             continue
-        row = kept.get(trial.number)
+        trial_id, number = trial_id_of(trial), trial.number
+        row = kept.get(number)
         if row is not None:
             stored = stored_result(row)
-            session.add(result_row(found.study_id, trial._trial_id, trial.number, stored.result, stored.provenance))
+            session.add(result_row(found.study_id, trial_id, number, stored.result, stored.provenance))
             telemetry = session.get(TelemetryRow, row.trial_id)
             if telemetry is not None:
-                session.add(TelemetryRow(trial_id=trial._trial_id, content=telemetry.content))
+                session.add(TelemetryRow(trial_id=trial_id, content=telemetry.content))
             autopsy = session.get(AutopsyRow, row.trial_id)
             if autopsy is not None:
-                session.add(AutopsyRow(trial_id=trial._trial_id, content=autopsy.content))
+                session.add(AutopsyRow(trial_id=trial_id, content=autopsy.content))
             continue
         note = _note(trial)
         if note is not None:
-            session.add(result_row(found.study_id, trial._trial_id, trial.number, note.result, note.provenance))
+            session.add(result_row(found.study_id, trial_id, number, note.result, note.provenance))
 
 
 def _note(trial: optuna.trial.FrozenTrial) -> ResultNote | None:

@@ -17,8 +17,8 @@ from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.results.outcome import LOSS_FIELDS, Outcome
 from stability_sweep.space.dimensions import Dimension, Value
 from stability_sweep.storage.database import Database
+from stability_sweep.storage.optuna_tables import trial_params, trials
 from stability_sweep.storage.schema import AutopsyRow, ResultRow, TelemetryRow, decode_number
-from stability_sweep.storage.tables import trial_params, trials
 
 ROWS_PER_PORTION = 1_000
 """As many as stay in a processor's cache while rows become columns: with ten times as many that takes twice as long."""
@@ -70,7 +70,7 @@ def even_choice(study_id: int, most_per_outcome: int) -> Select[tuple[int]]:
 def read_contents(
     database: Database, table: type[TelemetryRow] | type[AutopsyRow], trial_ids: Iterable[int]
 ) -> Iterator[tuple[int, bytes]]:
-    """Stored forms with their trials' ids, in the order asked; trials without one are left out."""
+    """Stored forms with their trials' ids, in the order of the ids; trials without one are left out."""
     for some in _in_lists(trial_ids):
         with database.session() as session:
             rows = session.execute(select(table.trial_id, table.content).where(table.trial_id.in_(some))).all()

@@ -50,8 +50,11 @@ def engine_options(url: URL) -> dict[str, Any]:
         return {"plugins": [PLUGIN], "connect_args": {"timeout": SQLITE_BUSY_TIMEOUT_SECONDS}}
     # Pre-ping: a connection that died in the pool is replaced. Recycling: firewalls forget idle ones after an hour.
     options: dict[str, Any] = {
-        "plugins": [PLUGIN], "pool_pre_ping": True, "pool_recycle": POOL_RECYCLE_SECONDS, "pool_size": 3,
-    }  # fmt: skip
+        "plugins": [PLUGIN],
+        "pool_pre_ping": True,
+        "pool_recycle": POOL_RECYCLE_SECONDS,
+        "pool_size": 3,
+    }
     arguments: dict[str, Any] = {"connect_timeout": CONNECT_TIMEOUT_SECONDS}
     if backend == "postgresql":
         arguments |= {**SIGNS_OF_LIFE, "tcp_user_timeout": round(1000 * silence_seconds())}

@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import optuna
@@ -45,6 +46,11 @@ class Database:
     def __str__(self) -> str:
         return display(self.url)
 
+    @property
+    def sqlite_file(self) -> Path | None:
+        """Its file; None for one on a server or in memory."""
+        return sqlite_path(self.url)
+
     @classmethod
     def open(cls, url_text: str, *, create: bool = False) -> Database:
         """Open the database at a storage URL.
@@ -61,7 +67,7 @@ class Database:
         with storage_errors(url):
             _check_sqlite_file(url, create=create)
             if create:
-                with _told_url_errors(url):
+                with _url_errors(url):
                     create_tables(url)
             with _connected(url) as engine:
                 _check_version(url, engine)
@@ -91,10 +97,14 @@ class Database:
                 _check_version(url, engine)
         return before, migrations.head_version()
 
+    def errors(self) -> contextlib.AbstractContextManager[None]:
+        """Within it, errors of drivers, SQLAlchemy and Optuna's storage become a `StorageError` about this database."""
+        return storage_errors(self.url)
+
     @contextlib.contextmanager
     def session(self) -> Iterator[Session]:
-        """A session in one transaction; its errors are told as `StorageError`."""
-        with storage_errors(self.url), Session(self.engine) as session, session.begin():
+        """A session in one transaction; its errors become a `StorageError`."""
+        with self.errors(), Session(self.engine) as session, session.begin():
             yield session
 
     @contextlib.contextmanager
@@ -108,7 +118,7 @@ class Database:
         """Forget what belongs to studies and trials that Optuna has deleted, and see to it that none stays again."""
         if self.engine.dialect.name != "sqlite":
             return  # there foreign keys do it
-        with storage_errors(self.url), in_one_transaction(self.engine) as connection:
+        with self.errors(), in_one_transaction(self.engine) as connection:
             forget_with_optuna(connection)
             delete_orphans(connection)
 
@@ -150,7 +160,7 @@ def _check_sqlite_file(url: URL, *, create: bool) -> None:
 def _connected(url: URL) -> Iterator[Engine]:
     """An engine that has reached the database."""
     engine = make_engine(url)
-    with _told_url_errors(url):
+    with _url_errors(url):
         engine.connect().close()
     try:
         yield engine
@@ -159,7 +169,7 @@ def _connected(url: URL) -> Iterator[Engine]:
 
 
 @contextlib.contextmanager
-def _told_url_errors(url: URL) -> Iterator[None]:
+def _url_errors(url: URL) -> Iterator[None]:
     """What a driver dislikes about a URL it says with errors of any kind."""
     try:
         yield

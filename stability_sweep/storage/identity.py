@@ -13,9 +13,9 @@ from sqlalchemy.orm import Session
 
 from stability_sweep.errors import ForeignResultError
 from stability_sweep.results.outcome import TrialResult
+from stability_sweep.storage.optuna_tables import trial_params, trials
 from stability_sweep.storage.records import StoredStudy, TrialIdentity
-from stability_sweep.storage.schema import AutopsyRow, ClaimRow, DefinitionRow, ResultRow, TelemetryRow
-from stability_sweep.storage.tables import trial_params, trials
+from stability_sweep.storage.schema import AutopsyRow, DefinitionRow, HoldRow, ResultRow, TelemetryRow
 
 
 def is_stored(
@@ -41,14 +41,18 @@ def is_stored(
     """
     row = session.execute(
         select(
-            trials.c.study_id, trials.c.number, DefinitionRow.study_uuid, ClaimRow.trial_uuid,
-            ResultRow.study_id.label("result_study_id"), ResultRow.seed,
+            trials.c.study_id,
+            trials.c.number,
+            DefinitionRow.study_uuid,
+            HoldRow.trial_uuid,
+            ResultRow.study_id.label("result_study_id"),
+            ResultRow.seed,
         )
         .outerjoin(DefinitionRow, DefinitionRow.study_id == trials.c.study_id)
-        .outerjoin(ClaimRow, ClaimRow.trial_id == trials.c.trial_id)
+        .outerjoin(HoldRow, HoldRow.trial_id == trials.c.trial_id)
         .outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)
         .where(trials.c.trial_id == trial_id)
-    ).first()  # fmt: skip
+    ).first()
     what = f"the result of trial {number} of study {study.name!r}"
     if row is None or (row.study_id, row.number) != (study.study_id, number):
         raise ForeignResultError(f"{what} has no trial to go to: it was deleted, or an older database was restored")

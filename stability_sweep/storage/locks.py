@@ -1,8 +1,11 @@
 """Locks with a holder who can be seen and an end that comes by itself.
 
 A lock is a row. It is taken by changing that row, it is lost when it is not renewed in time (on the database's clock),
-and whoever lost it is told so before the next thing that it does under it. Nothing is held open meanwhile: no
+and whoever lost it hears of it before the next thing that it does under it. Nothing is held open meanwhile: no
 connection, no file, and no process that is frozen can keep the others waiting for longer than the lease.
+
+That is why they are not the servers' own locks, which sqlalchemy-dlock would give us: such a lock lasts as long as its
+connection (a frozen holder keeps it), names no holder whom `status` could show, and SQLite has none at all.
 """
 
 from __future__ import annotations
@@ -31,12 +34,12 @@ LONGEST_WAIT_SECONDS = 120.0
 """Then the wait counts as an outage: the caller may ask again."""
 
 WORD_AFTER_SECONDS = 5.0
-"""A wait of so long is told, with the holder."""
+"""A wait of so long is logged, with the holder."""
 
 FIRST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.002, 0.1
 
 Sessions = Callable[[], AbstractContextManager[Session]]
-"""Opens a session in a transaction of its own; its errors are told as `StorageError`."""
+"""Opens a session in a transaction of its own; its errors become a `StorageError`."""
 
 
 class LockLostError(OutageError):
@@ -110,14 +113,14 @@ def lease(sessions: Sessions, name: str, holder: str, *, seconds: float | None =
 
 
 def _take(sessions: Sessions, name: str, holder: str, token: str, seconds: float) -> None:
-    started, pause, told = time.monotonic(), FIRST_PAUSE_SECONDS, False
+    started, pause, is_logged = time.monotonic(), FIRST_PAUSE_SECONDS, False
     while (other := _try(sessions, name, holder, token, seconds)) is not None:
         waited = time.monotonic() - started
         if waited > LONGEST_WAIT_SECONDS:
             raise OutageError(f"the lock {name!r} was not to be had for {waited:.0f} s; {other} holds it")
-        if waited > WORD_AFTER_SECONDS and not told:
+        if waited > WORD_AFTER_SECONDS and not is_logged:
             logger.warning("waiting for the lock %r, which %s holds", name, other)
-            told = True
+            is_logged = True
         time.sleep(pause * random.uniform(0.5, 1.0))  # not for secrets: so that waiters do not march in step
         pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection, column, delete, select, table, text
 
-from stability_sweep.storage.tables import studies, trials
+from stability_sweep.storage.optuna_tables import studies, trials
 
 OF_TRIALS = ("stability_results", "stability_telemetry", "stability_autopsies", "stability_claims")
 """Tables with one row per trial of Optuna."""

@@ -15,7 +15,7 @@ from stability_sweep.storage.urls import EXTRAS, display, mask
 MYSQL_OUTAGES = frozenset(
     {1021, 1040, 1041, 1053, 1077, 1079, 1080, 1129, 1152, 1158, 1159, 1160, 1161, 1203, 1205, 1213, 1226, 1290, 1317,
      1927, 1969, 2002, 2003, 2006, 2012, 2013, 2055, 3024, 4031}
-)  # fmt: skip
+)  # fmt: skip  # else one number a line
 """Disk full, too many connections, shutdown, network, lock waits and deadlocks, read only, killed, too slow."""
 
 POSTGRESQL_OUTAGES = ("08", "25006", "25P03", "40", "53", "55P03", "57", "58")

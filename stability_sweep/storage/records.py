@@ -21,7 +21,7 @@ class StoredStudy:
     name: str
     """What Optuna calls it; the definition's name, unless another program has renamed it."""
     definition: StudyDefinition
-    """As written, with the data set that is asked for."""
+    """As written, with the data set that it names."""
     dataset: str
     """The data set really used."""
     budget_trials: int

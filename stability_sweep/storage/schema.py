@@ -109,7 +109,7 @@ class WorkerRow(Base):
     process_id: Mapped[int] = mapped_column(Integer)
     device: Mapped[str] = mapped_column(String(20))
     trial_id: Mapped[int | None] = mapped_column(Integer)
-    """Not used any more: what a worker runs stands in `ClaimRow`."""
+    """Not used any more: what a worker runs stands in `HoldRow`."""
     grace_seconds: Mapped[float] = mapped_column(Double)
     """It counts as dead when it was not seen for so long."""
     started_at: Mapped[float] = mapped_column(Double)
@@ -135,7 +135,7 @@ class LockRow(Base):
     """From then on anybody may take it; 0 for a lock that was given up."""
 
 
-class ClaimRow(Base):
+class HoldRow(Base):
     """Who runs a trial, and how often it was begun."""
 
     __tablename__ = "stability_claims"

@@ -1,158 +1,187 @@
-"""Which studies are ours, and what a study of Optuna is that bears our mark but is not.
-
-A study of ours has a row of ours and a mark in Optuna's own data. Other programs copy the mark along with a study (so
-do Optuna's `copy_study` and the dashboard's "rename"), but not the row: that tells a copy from its original. A study
-that was renamed in place keeps both.
-"""
+"""The studies of a database: found, made, given another definition or budget, and counted."""
 
 from __future__ import annotations
 
-import json
 import uuid
-from dataclasses import dataclass
-from typing import Any
 
-from sqlalchemy import Select, select
-from sqlalchemy.orm import Session
+from optuna.study import StudyDirection
+from sqlalchemy import String, cast, delete, func, select, update
 
-from stability_sweep import __version__
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.storage.records import StoredStudy
-from stability_sweep.storage.schema import DefinitionRow
-from stability_sweep.storage.tables import studies, study_user_attributes
+from stability_sweep.errors import StudyError
+from stability_sweep.results.outcome import Outcome
+from stability_sweep.storage.adoption import adopt
+from stability_sweep.storage.database import CREATION, Database
+from stability_sweep.storage.marks import (
+    STUDY_ATTRIBUTE,
+    UNFINISHED,
+    copied_studies,
+    definition_values,
+    find_study_row,
+    our_study_names,
+    stored_study,
+    study_mark,
+    unfinished_studies,
+)
+from stability_sweep.storage.optuna_tables import studies, study_user_attributes, trials
+from stability_sweep.storage.records import StoredStudy, StudySummary
+from stability_sweep.storage.schema import DefinitionRow, ResultRow
+from stability_sweep.storage.trial_holds import budget_lock_holder, budget_lock_name
+from stability_sweep.storage.workers import Workers
 
-STUDY_ATTRIBUTE = "stability_sweep:study"
-"""Optuna's user attribute of a study that says which one it is, with its definition."""
 
+class Studies:
+    """One half of a `Repository`."""
 
-UNFINISHED = "stability-sweep-unfinished-"
-"""Beginning of the name that a study has in Optuna until it is one of ours, a moment later."""
+    def __init__(self, database: Database) -> None:
+        self.database = database
 
+    def find_study(self, name: str) -> StoredStudy | None:
+        """The study of that name, or None.
 
-@dataclass(frozen=True)
-class FoundStudy:
-    """A study of Optuna, and what is known about it here."""
+        Raises:
+            StudyError: if Optuna has a study of that name which is none of ours, or a copy of one of ours.
+        """
+        with self.database.session() as session:
+            found = find_study_row(session, name)
+            if found is None:
+                return None
+            if found.definition is None:
+                raise StudyError(f"study {name!r} in {self.database} {found.why_not_ours(session)}")
+            return stored_study(name, found.definition)
 
-    name: str
-    study_id: int
-    definition: DefinitionRow | None
-    """None for one that is not ours."""
-    mark: dict[str, Any] | None
-    """What `study_mark` wrote, into this study or into the one that it is a copy of."""
+    def get_study(self, name: str) -> StoredStudy:
+        """The study of that name.
 
-    def original(self, session: Session) -> DefinitionRow | None:
-        """The study of ours that this one is a copy of, if it is still there."""
-        if self.mark is None:
-            return None
-        return session.scalar(select(DefinitionRow).where(DefinitionRow.study_uuid == str(self.mark["study"])))
+        Raises:
+            StudyError: if there is none; the message lists those that exist.
+        """
+        study = self.find_study(name)
+        if study is None:
+            known = ", ".join(self.study_names()) or "none"
+            raise StudyError(f"there is no study {name!r} in {self.database}; studies there: {known}")
+        return study
 
-    def why_not_ours(self, session: Session) -> str:
-        """What to say of it, after its name."""
-        if self.mark is None:
-            return "was not made by stability-sweep; choose another name"
-        original = self.original(session)
-        instead = f", or use {_present_name(session, original)!r}" if original is not None else ""
-        return (
-            f"is a copy of our study {self.mark['name']!r} that another program made (Optuna's tools copy and rename "
-            f"like that), without what only we keep; make it a study of ours with `stability-sweep db adopt "
-            f"{self.name}`{instead}"
+    def study_names(self) -> list[str]:
+        """Our studies, as Optuna calls them, oldest first."""
+        with self.database.session() as session:
+            return our_study_names(session)
+
+    def create_study(self, definition: StudyDefinition, dataset: str) -> StoredStudy:
+        """Create the study in Optuna and ours, or return the one that another process created first.
+
+        It gets its name in the transaction that makes it ours, so that a process that is killed takes no name.
+        """
+        with self.database.lock(CREATION) as lock:
+            existing = self.find_study(definition.name)
+            if existing is not None:
+                return existing
+            self.database.tidy()
+            storage = self.database.optuna_storage
+            with self.database.session() as session:
+                left_over = unfinished_studies(session)
+            with self.database.errors():
+                for study_id in left_over:
+                    storage.delete_study(study_id)
+                study_id = storage.create_new_study([StudyDirection.MINIMIZE], f"{UNFINISHED}{uuid.uuid4()}")
+            with self.database.session() as session:
+                lock.renew(session)
+                session.execute(
+                    update(studies).where(studies.c.study_id == study_id).values(study_name=definition.name)
+                )
+                session.add(DefinitionRow(study_id=study_id, **definition_values(definition, dataset)))
+            study = self.get_study(definition.name)
+            self.mark_in_optuna(study)
+        return study
+
+    def mark_in_optuna(self, study: StoredStudy) -> None:
+        """Note in Optuna's own data whose study it is, so that a copy by another program is known for one."""
+        with self.database.errors():
+            self.database.optuna_storage.set_study_user_attr(study.study_id, STUDY_ATTRIBUTE, study_mark(study))
+
+    def replace_definition(self, study: StoredStudy, definition: StudyDefinition, dataset: str) -> StoredStudy | None:
+        """Give an empty study, no trial of which was begun, another definition; None if it is not empty.
+
+        It is another study from then on: workers that know the old one end.
+        """
+        with self.database.lock(CREATION), self.database.lock(budget_lock_name(study)):
+            values = definition_values(definition, dataset)
+            has_trials = select(trials.c.trial_id).where(trials.c.study_id == study.study_id).exists()
+            with self.database.session() as session:
+                changed = session.execute(
+                    update(DefinitionRow)
+                    .where(DefinitionRow.study_id == study.study_id, ~has_trials)
+                    .where(DefinitionRow.study_uuid == study.study_uuid)
+                    .values(**values)
+                )
+                if not changed.rowcount:  # type: ignore[attr-defined]
+                    return None
+                session.execute(  # it marks the old study; a killed process must not leave it beside the new row
+                    delete(study_user_attributes).where(
+                        study_user_attributes.c.study_id == study.study_id,
+                        study_user_attributes.c.key == STUDY_ATTRIBUTE,
+                    )
+                )
+        replaced = self.get_study(study.name)
+        self.mark_in_optuna(replaced)
+        return replaced
+
+    def revise(self, study: StoredStudy, definition: StudyDefinition) -> StoredStudy:
+        """Store what may change about an existing study: its description, claims, precision and time-out.
+
+        Args:
+            study: the study.
+            definition: the same study (it has the same fingerprint) as it is written now.
+        """
+        return self._change(study, definition=definition.to_json())
+
+    def set_budget(self, study: StoredStudy, trials: int) -> StoredStudy:
+        """Let the study have `trials` trials in all; trials that exist are never taken away."""
+        return self._change(study, budget_trials=trials)
+
+    def _change(self, study: StoredStudy, **values: object) -> StoredStudy:
+        with self.database.session() as session:
+            session.execute(
+                update(DefinitionRow)
+                .where(DefinitionRow.study_id == study.study_id, DefinitionRow.study_uuid == study.study_uuid)
+                .values(**values)
+            )
+        return self.get_study(study.name)
+
+    def foreign_copies(self) -> dict[str, str]:
+        """Copies of our studies that another program made, by name, with what is to be said about each."""
+        with self.database.session() as session:
+            return {
+                found.name: f"study {found.name!r} {found.why_not_ours(session)}" for found in copied_studies(session)
+            }
+
+    def adopt(self, name: str) -> StoredStudy:
+        """Make a study of ours out of a copy of one that another program made (`adoption`).
+
+        Raises:
+            StudyError: if it is none.
+        """
+        return adopt(self.database, name)
+
+    def summary(self, study: StoredStudy) -> StudySummary:
+        """How far the study is. Trials are counted by one statement, so that each is counted once."""
+        state = cast(trials.c.state, String(20))
+        has_result = (ResultRow.trial_id == trials.c.trial_id) & (ResultRow.study_id == trials.c.study_id)
+        what = func.coalesce(ResultRow.outcome, state)
+        with self.database.session() as session:
+            rows = session.execute(
+                select(what, func.count())
+                .select_from(trials.outerjoin(ResultRow, has_result))
+                .where(trials.c.study_id == study.study_id)
+                .group_by(what)
+            ).all()
+        counts = {str(name): int(count) for name, count in rows}
+        return StudySummary(
+            study=study.name,
+            budget=study.budget_trials,
+            outcomes={outcome.value: counts.get(outcome.value, 0) for outcome in Outcome},
+            running=counts.get("RUNNING", 0),
+            waiting=counts.get("WAITING", 0),
+            workers=Workers(self.database, study).present(),
+            lock=budget_lock_holder(self.database, study),
         )
-
-
-def find_study_row(session: Session, name: str) -> FoundStudy | None:
-    """The study that Optuna has under a name, ours or not; None if there is none."""
-    row = session.execute(_select_studies().where(studies.c.study_name == name)).first()
-    return None if row is None else _found(row)
-
-
-def our_study_names(session: Session) -> list[str]:
-    """Our studies as Optuna calls them, oldest first."""
-    found = [_found(row) for row in session.execute(_select_studies().order_by(studies.c.study_id))]
-    return [study.name for study in found if study.definition is not None]
-
-
-def copied_studies(session: Session) -> list[FoundStudy]:
-    """Studies that bear a mark of ours and are none."""
-    found = [_found(row) for row in session.execute(_select_studies().order_by(studies.c.study_id))]
-    return [study for study in found if study.definition is None and study.mark is not None]
-
-
-def unfinished_studies(session: Session) -> list[int]:
-    """Ids of studies whose creator was killed, or has lost the right to make one."""
-    return list(session.scalars(select(studies.c.study_id).where(studies.c.study_name.startswith(UNFINISHED))))
-
-
-def stored_study(name: str, row: DefinitionRow) -> StoredStudy:
-    """The study of a row.
-
-    Raises:
-        DefinitionError: if another version of the program wrote its definition.
-    """
-    return StoredStudy(
-        study_id=row.study_id,
-        study_uuid=row.study_uuid,
-        name=name,
-        definition=StudyDefinition.from_json(row.definition),
-        dataset=row.dataset,
-        budget_trials=row.budget_trials,
-    )
-
-
-def definition_values(definition: StudyDefinition, dataset: str) -> dict[str, Any]:
-    """The columns of a new study's row, but for its number; it gets an identity here."""
-    return {
-        "study_uuid": str(uuid.uuid4()),
-        "study_name": definition.name,
-        "fingerprint": definition.fingerprint,
-        "definition": definition.to_json(),
-        "dataset": dataset,
-        "budget_trials": definition.budget.trials,
-        "program_version": __version__,
-    }
-
-
-def study_mark(study: StoredStudy) -> dict[str, Any]:
-    """What is noted in Optuna's data about a study of ours: enough to make one of a copy."""
-    return {
-        "study": study.study_uuid,
-        "name": study.name,
-        "dataset": study.dataset,
-        "definition": study.definition.to_json(),
-    }
-
-
-def _select_studies() -> Select[Any]:
-    is_mark = (study_user_attributes.c.study_id == studies.c.study_id) & (
-        study_user_attributes.c.key == STUDY_ATTRIBUTE
-    )
-    return (
-        select(studies.c.study_id, studies.c.study_name, DefinitionRow, study_user_attributes.c.value_json)
-        .select_from(studies)
-        .outerjoin(DefinitionRow, DefinitionRow.study_id == studies.c.study_id)
-        .outerjoin(study_user_attributes, is_mark)
-    )
-
-
-def _found(row: Any) -> FoundStudy:
-    study_id, name, definition, text = row
-    mark = _read_mark(text)
-    if definition is not None:
-        # An older version set no mark, and a deleted study may have left its row to the next one of its number.
-        is_ours = definition.study_name == name if mark is None else definition.study_uuid == mark["study"]
-        definition = definition if is_ours else None
-    return FoundStudy(name=str(name), study_id=study_id, definition=definition, mark=mark)
-
-
-def _read_mark(text: str | None) -> dict[str, Any] | None:
-    """The mark, or None for anything else that stands in its place."""
-    try:
-        mark = json.loads(text or "null")
-    except (ValueError, RecursionError):
-        return None
-    keys = ("study", "name", "dataset", "definition")
-    return mark if isinstance(mark, dict) and all(isinstance(mark.get(key), str) for key in keys) else None
-
-
-def _present_name(session: Session, row: DefinitionRow) -> str:
-    name = session.scalar(select(studies.c.study_name).where(studies.c.study_id == row.study_id))
-    return str(name or row.study_name)

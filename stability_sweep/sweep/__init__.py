@@ -1,10 +1,33 @@
-"""Running a study: trials, workers, and the processes they live in."""
+"""Running a study: trials, workers, and the processes they live in.
 
-from stability_sweep.sweep.dask_launcher import launch_on_dask
-from stability_sweep.sweep.launcher import launch_workers
-from stability_sweep.sweep.observer import SweepObserver
-from stability_sweep.sweep.preparation import prepare_study
-from stability_sweep.sweep.stopping import StopRequest
-from stability_sweep.sweep.worker import Worker
+Most of it loads torch and the database libraries. `launch.command`, from which the command line takes the names of
+options, does not; nothing is loaded here before it is asked for.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from stability_sweep.lazy import lazily
+
+if TYPE_CHECKING:
+    from stability_sweep.sweep.launch.dask import launch_on_dask
+    from stability_sweep.sweep.launch.local import launch_workers
+    from stability_sweep.sweep.observer import SweepObserver
+    from stability_sweep.sweep.preparation import prepare_study
+    from stability_sweep.sweep.stopping import StopRequest
+    from stability_sweep.sweep.worker import Worker
 
 __all__ = ["StopRequest", "SweepObserver", "Worker", "launch_on_dask", "launch_workers", "prepare_study"]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "StopRequest": "stability_sweep.sweep.stopping",
+        "SweepObserver": "stability_sweep.sweep.observer",
+        "Worker": "stability_sweep.sweep.worker",
+        "launch_on_dask": "stability_sweep.sweep.launch.dask",
+        "launch_workers": "stability_sweep.sweep.launch.local",
+        "prepare_study": "stability_sweep.sweep.preparation",
+    },
+)

@@ -14,6 +14,7 @@ from stability_sweep.results.outcome import Outcome, Symptom, TrialResult
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
 from stability_sweep.storage import Provenance
 from stability_sweep.storage.adoption import RESULT_ATTRIBUTE, ResultNote
+from stability_sweep.storage.optuna_trials import OptunaTrials, trial_id_of
 
 
 class VanishedTrialError(Exception):
@@ -22,7 +23,7 @@ class VanishedTrialError(Exception):
 
 @contextmanager
 def vanished() -> Iterator[None]:
-    """Tell Optuna's KeyError for what it is.
+    """Within it, Optuna's KeyError means that a trial is gone.
 
     Raises:
         VanishedTrialError: where Optuna raises a KeyError.
@@ -44,35 +45,34 @@ def tell(
 
     Args:
         study: the trial's study.
-        trial: the trial; or its id, if it may have been told before: then a finished one is left as it is.
+        trial: the trial; or its id, if it may have ended before: then a finished one is left as it is.
         result: what came of it.
         provenance: where it was computed: noted in the trial's attributes with the result, for other programs.
 
     Raises:
         KeyError: if Optuna does not know the trial.
     """
+    trials = OptunaTrials(study)
     if isinstance(trial, int):
-        if study._storage.get_trial(trial).state.is_finished():
+        if trials.get(trial).state.is_finished():
             return
-        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker told it in this very moment
-            tell(study, optuna.Trial(study, trial), result, provenance)
+        with suppress(optuna.exceptions.UpdateFinishedTrialError):  # another worker ended it in this very moment
+            tell(study, trials.view(trial), result, provenance)
         return
-    # Not `study.tell`, which reads the whole trial again: here its state is known.
-    finish = study._storage.set_trial_state_values
+    trial_id = trial_id_of(trial)
     if provenance is not None:
-        note = ResultNote(result=result, provenance=provenance)
-        study._storage.set_trial_user_attr(trial._trial_id, RESULT_ATTRIBUTE, note.as_attribute())
+        trials.note(trial_id, RESULT_ATTRIBUTE, ResultNote(result=result, provenance=provenance).as_attribute())
     if result.outcome is Outcome.FAILED:
-        finish(trial._trial_id, TrialState.FAIL)
+        trials.set_state(trial_id, TrialState.FAIL)
         return
     with _without_repeated_warnings():
         trial.set_constraint(DIVERGED_CONSTRAINT, float(result.outcome is Outcome.DIVERGED))
         if result.divergence is None:
-            finish(trial._trial_id, TrialState.COMPLETE, [_objective_value(result)])
+            trials.set_state(trial_id, TrialState.COMPLETE, _objective_value(result))
             return
         not_a_number = result.divergence.symptom in (Symptom.NAN_LOSS, Symptom.NAN_GRADIENT)
         trial.report(math.nan if not_a_number else math.inf, result.steps)
-        finish(trial._trial_id, TrialState.PRUNED)
+        trials.set_state(trial_id, TrialState.PRUNED)
 
 
 def report_progress(trial: optuna.Trial, loss: float, step: int) -> None:

@@ -50,8 +50,12 @@ def prepare_study(
         if budget > definition.budget.trials:
             logger.warning(
                 "study %r keeps its budget of %d trials, which is larger than the %d of this definition; to lower it, "
-                "give --trials %d", study.name, budget, definition.budget.trials, definition.budget.trials,
-            )  # fmt: skip
+                "give --trials %d",
+                study.name,
+                budget,
+                definition.budget.trials,
+                definition.budget.trials,
+            )
     _check_grid_budget(definition, budget)
     return study if budget == study.budget_trials else repository.set_budget(study, budget)
 
@@ -77,7 +81,7 @@ def _replaced(
         logger.warning("study %r had no trial yet: it takes this definition instead of its old one", study.name)
         return replaced
     raise StudyError(
-        f"study {definition.name!r} exists in {repository.database} with another definition; give this one "
+        f"study {definition.name!r} exists in {repository} with another definition; give this one "
         f"another name, or another --storage. Stored -> given:",
         *(f"  {line}" for line in study.definition.differences(definition)),
     )

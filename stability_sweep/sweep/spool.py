@@ -18,7 +18,6 @@ from stability_sweep.environment import SPOOL_VARIABLE
 from stability_sweep.results.outcome import TrialResult
 from stability_sweep.storage import Database, Provenance
 from stability_sweep.storage.records import StoredStudy, TrialIdentity
-from stability_sweep.storage.urls import sqlite_path
 
 logger = logging.getLogger(__name__)
 
@@ -55,18 +54,19 @@ class Spool:
         root = os.environ.get(SPOOL_VARIABLE) or platformdirs.user_state_path("stability-sweep") / "spool"
         self._root = Path(root)
         self._folder = self._root / database.database_id
-        path = sqlite_path(database.url)
-        self.sqlite_file = None if path is None else str(path)
+        self.sqlite_file = None if database.sqlite_file is None else str(database.sqlite_file)
 
     def keep(self, entry: SpooledResult) -> None:
-        """Write a result; a disk that cannot take it is told, and the worker keeps it in memory alone."""
+        """Write a result; if the disk cannot take it that is logged, and the worker keeps it in memory alone."""
         try:
             _write(self._path(entry), entry)
         except OSError as error:
             logger.warning(
                 "the result of trial %d cannot be kept in %s (%s): it stays in memory until the database is back",
-                entry.number, self._folder, error.strerror or error,
-            )  # fmt: skip
+                entry.number,
+                self._folder,
+                error.strerror or error,
+            )
 
     def put_aside(self, entry: SpooledResult, reason: Exception) -> None:
         """Keep a result that belongs to nothing that is there, and say so."""
@@ -84,7 +84,7 @@ class Spool:
         self._path(entry).unlink(missing_ok=True)
 
     def entries(self, study: StoredStudy) -> Iterator[SpooledResult]:
-        """What waits for delivery to a study; a damaged file is told and left alone."""
+        """What waits for delivery to a study; a damaged file is logged and left alone."""
         for path in sorted(self._folder.glob(f"{study.study_uuid}-*.json")):
             try:
                 entry = SpooledResult.model_validate_json(path.read_bytes())

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from stability_sweep.storage import Database, Repository
-from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.workers import Workers
 from tests.cli.conftest import Cli
 from tests.conftest import build_study, diverges_above, make_definition
 
@@ -17,10 +17,10 @@ from tests.conftest import build_study, diverges_above, make_definition
 def test_status_shows_workers_alive_and_dead_and_forgets_those_that_left(cli: Cli, tmp_path: Path) -> None:
     database = Database.open(f"sqlite:///{tmp_path / 'stability-sweep.db'}", create=True)
     study = Repository(database).create_study(make_definition(), "digits")
-    fleet = Fleet(database, study)
-    fleet.join(host="alive.example.org", process_id=1, device="cuda:0", grace_seconds=3600)
-    fleet.join(host="dead.example.org", process_id=2, device="cpu", grace_seconds=-1)
-    fleet.leave(fleet.join(host="gone.example.org", process_id=3, device="cpu", grace_seconds=3600))
+    workers = Workers(database, study)
+    workers.join(host="alive.example.org", process_id=1, device="cuda:0", grace_seconds=3600)
+    workers.join(host="dead.example.org", process_id=2, device="cpu", grace_seconds=-1)
+    workers.leave(workers.join(host="gone.example.org", process_id=3, device="cpu", grace_seconds=3600))
     database.close()
     text = cli("status", "small").stdout
     assert re.search(r"^worker    alive\.example\.org:1 on cuda:0, alive, last seen \d+ s ago, no trial$", text, re.M)

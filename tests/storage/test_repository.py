@@ -18,8 +18,9 @@ from stability_sweep.results.autopsy import Autopsy, ProbedTensor
 from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
 from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.storage import Database, Repository, StoredStudy, bulk
-from stability_sweep.storage.fleet import Fleet
 from stability_sweep.storage.schema import decode_number, encode_number
+from stability_sweep.storage.trial_holds import TrialHolds
+from stability_sweep.storage.workers import Workers
 from stability_sweep.targets.rhvae import causes
 from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import PROVENANCE, make_definition, make_result, plain_optuna_storage
@@ -190,8 +191,8 @@ def test_a_trial_is_found_by_its_number_in_every_state(anywhere: Repository) -> 
         anywhere.trial(study, 0)
     save(anywhere, study, make_result())
     running = ask(anywhere, study)
-    fleet = Fleet(anywhere.database, study)
-    fleet.hold(running._trial_id, fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30))
+    worker = Workers(anywhere.database, study).join(host="host", process_id=17, device="cpu", grace_seconds=30)
+    TrialHolds(anywhere.database, study).hold(running._trial_id, worker)
     assert anywhere.trial(study, 0).finished().result == make_result()
     with pytest.raises(StudyError, match="trial 1 has no outcome yet: it is running on host:17"):
         anywhere.trial(study, 1).finished()
@@ -219,10 +220,10 @@ def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
         anywhere.save_result(study, trial._trial_id, trial.number, make_result(outcome), PROVENANCE)
         loaded.tell(trial, state=TrialState.FAIL)
     running = loaded.ask()
-    fleet = Fleet(anywhere.database, study)
-    worker = fleet.join(host="host", process_id=17, device="cpu", grace_seconds=30)
-    fleet.hold(running._trial_id, worker)
-    fleet.beat(worker)
+    workers = Workers(anywhere.database, study)
+    worker = workers.join(host="host", process_id=17, device="cpu", grace_seconds=30)
+    TrialHolds(anywhere.database, study).hold(running._trial_id, worker)
+    workers.beat(worker)
     loaded.enqueue_trial({})
     summary = anywhere.summary(study)
     assert summary.outcomes == {"stable": 2, "stalled": 0, "exploded": 0, "diverged": 1, "failed": 0}

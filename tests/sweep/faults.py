@@ -20,7 +20,7 @@ from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
 from stability_sweep.errors import OutageError
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
-from stability_sweep.storage.schema import ClaimRow
+from stability_sweep.storage.schema import HoldRow
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 from tests.processes import context as context
@@ -63,10 +63,9 @@ def work(
     """
     import torch
 
-    from stability_sweep.sweep import StopRequest, Worker, claims
-    from stability_sweep.sweep import worker as worker_module
+    from stability_sweep.sweep import StopRequest, Worker, holds
     from stability_sweep.targets.images.images import load_images
-    from stability_sweep.targets.rhvae.trainable import train
+    from stability_sweep.targets.rhvae import trainable
 
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -75,18 +74,19 @@ def work(
         resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     if most_attempts is not None:
-        claims.MOST_ATTEMPTS = most_attempts
+        holds.MOST_ATTEMPTS = most_attempts
     if clock_off:
         real_time = time.time
         time.time = lambda: real_time() + clock_off
     if seconds_per_trial:
+        train = trainable.train
 
         def slow_train(*arguments: Any, **options: Any) -> Any:
             run = train(*arguments, **options)
             time.sleep(seconds_per_trial)
             return run
 
-        worker_module.train = slow_train  # type: ignore[attr-defined]
+        trainable.train = slow_train
     while True:
         try:
             repository = Repository(Database.open(url))
@@ -154,5 +154,5 @@ def check_nothing_lost_and_nothing_twice(repository: Repository, budget: int) ->
     pairs = {(tuple(trial.params.items()), stored.result.seed) for trial, stored in zip(trials, results, strict=True)}
     assert len(pairs) == budget
     with repository.database.session() as session:
-        rows = session.execute(select(ClaimRow.attempts, func.count()).group_by(ClaimRow.attempts)).all()
+        rows = session.execute(select(HoldRow.attempts, func.count()).group_by(HoldRow.attempts)).all()
     return Counter({int(attempts): int(count) for attempts, count in rows})

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from stability_sweep.engine import cores
 from stability_sweep.storage import Repository
-from stability_sweep.storage.fleet import Fleet
-from stability_sweep.sweep import StopRequest, Worker, cores, prepare_study
+from stability_sweep.storage.workers import Workers
+from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep.provenance import provenance_here
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
@@ -27,13 +28,13 @@ def in_a_process(code: str, **variables: str) -> str:
 
 
 def test_a_process_that_is_bound_to_one_core_is_allowed_one() -> None:
-    assert in_a_process("from stability_sweep.sweep.cores import allowed_cores; print(allowed_cores())") == "1"
+    assert in_a_process("from stability_sweep.engine.cores import allowed_cores; print(allowed_cores())") == "1"
 
 
 def test_threads_that_the_environment_sets_are_left_alone() -> None:
     code = (
-        "from stability_sweep.sweep import cores; cores.allowed_cores = lambda: 4\n"
-        "from stability_sweep.cli.options import set_threads; print(set_threads(None, workers=2))"
+        "from stability_sweep.engine import cores; cores.allowed_cores = lambda: 4\n"
+        "from stability_sweep.engine.devices import set_threads; print(set_threads(None, workers=2))"
     )
     assert in_a_process(code, OMP_NUM_THREADS="1") == "1"
     assert in_a_process(code) == "2"
@@ -64,7 +65,7 @@ def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
     monkeypatch.setattr("stability_sweep.sweep.worker.allowed_cores", lambda: 4)
     study = prepare_study(repository, make_definition(budget={"trials": 3}))
     images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
-    fleet = Fleet(repository.database, study)
+    workers = Workers(repository.database, study)
     host = provenance_here(torch.device("cpu")).worker.rpartition(":")[0]
     others: list[str] = []
 
@@ -74,10 +75,10 @@ def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
 
         def trial_finished(self, number: int, *told: object) -> None:
             if number == 0:
-                others.append(fleet.join(host=host, process_id=1, device="cpu", grace_seconds=600))
-                fleet.join(host="elsewhere", process_id=1, device="cpu", grace_seconds=600)
+                others.append(workers.join(host=host, process_id=1, device="cpu", grace_seconds=600))
+                workers.join(host="elsewhere", process_id=1, device="cpu", grace_seconds=600)
             else:
-                fleet.leave(others[0])
+                workers.leave(others[0])
 
     before = torch.get_num_threads()
     try:

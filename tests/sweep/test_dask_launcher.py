@@ -13,9 +13,10 @@ import pytest
 
 from stability_sweep.errors import WorkerError
 from stability_sweep.storage import Database, Repository
-from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.workers import Workers
 from stability_sweep.sweep import StopRequest, launch_on_dask
-from stability_sweep.sweep.dask_launcher import WorkerOrder
+from stability_sweep.sweep.launch.command import WorkerOptions
+from stability_sweep.sweep.launch.dask import WorkerOrder
 from stability_sweep.sweep.observer import SilentObserver
 from tests.sweep.faults import check_nothing_lost_and_nothing_twice, drill_definition, wait_until
 
@@ -37,7 +38,7 @@ def cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
 def test_a_killed_dask_worker_loses_no_trial(cluster: Any, repository: Repository) -> None:
     budget = 30
     study = repository.create_study(drill_definition(budget, training={"horizon_steps": 40}), "digits")
-    fleet = Fleet(repository.database, study)
+    workers = Workers(repository.database, study)
     done = threading.Event()
 
     def kill_one() -> None:
@@ -49,12 +50,12 @@ def test_a_killed_dask_worker_loses_no_trial(cluster: Any, repository: Repositor
     killer.start()
     launch_on_dask(
         cluster.scheduler_address, repository, study, StopRequest(), SilentObserver(),
-        options=["--threads", "1", "--device", "cpu"], resources={"slots": 1},
+        options=WorkerOptions(device="cpu", threads=1), resources={"slots": 1},
     )  # fmt: skip
     killer.join()
     assert done.is_set()
     check_nothing_lost_and_nothing_twice(repository, budget)
-    assert [worker for worker in fleet.workers() if worker.alive] == []
+    assert [worker for worker in workers.present() if worker.alive] == []
 
 
 def test_a_stop_ends_the_workers_of_the_cluster(cluster: Any, repository: Repository) -> None:
@@ -67,7 +68,9 @@ def test_a_stop_ends_the_workers_of_the_cluster(cluster: Any, repository: Reposi
 
     asker = threading.Thread(target=ask)
     asker.start()
-    launch_on_dask(cluster.scheduler_address, repository, study, stop, SilentObserver(), options=["--device", "cpu"])
+    launch_on_dask(
+        cluster.scheduler_address, repository, study, stop, SilentObserver(), options=WorkerOptions(device="cpu")
+    )
     asker.join()
     summary = repository.summary(study)
     assert summary.running == 0
@@ -77,21 +80,21 @@ def test_a_stop_ends_the_workers_of_the_cluster(cluster: Any, repository: Reposi
 def test_a_worker_that_cannot_start_is_told_without_the_password(
     cluster: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("stability_sweep.sweep.dask_launcher.RETRIES", 0)
+    monkeypatch.setattr("stability_sweep.sweep.launch.dask.RETRIES", 0)
     database = Database.open(f"sqlite:///{tmp_path / 'study.db'}", create=True)
     repository = Repository(database)
     study = repository.create_study(drill_definition(2), "digits")
     with pytest.raises(WorkerError, match="1 of 1 workers failed once, the first with: a worker ended with exit co"):
         launch_on_dask(
             cluster.scheduler_address, repository, study, StopRequest(), SilentObserver(), count=1,
-            options=["--device", "nonsense"],
+            options=WorkerOptions(device="nonsense"),
         )  # fmt: skip
     database.close()
-    assert "secret" not in repr(WorkerOrder("small", "postgresql://me:secret@host/db", (), "event", ""))
+    assert "secret" not in repr(WorkerOrder("small", "postgresql://me:secret@host/db", WorkerOptions(), "event", ""))
 
 
 def test_a_scheduler_that_does_not_answer_is_told(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stability_sweep.sweep.dask_launcher.CONNECT_TIMEOUT_SECONDS", 1)
+    monkeypatch.setattr("stability_sweep.sweep.launch.dask.CONNECT_TIMEOUT_SECONDS", 1)
     study = repository.create_study(drill_definition(2), "digits")
     with pytest.raises(WorkerError, match=r"--scheduler tcp://127\.0\.0\.1:1: no dask scheduler answers there"):
         launch_on_dask("tcp://127.0.0.1:1", repository, study, StopRequest(), SilentObserver())

@@ -13,7 +13,7 @@ from optuna.trial import TrialState
 from stability_sweep.environment import HEARTBEAT_VARIABLE, SPOOL_VARIABLE
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
-from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.workers import Workers
 from tests.servers import OwnPostgresql
 from tests.sweep.faults import (
     COUNTING_HEARTBEAT_SECONDS,
@@ -100,8 +100,8 @@ def test_a_dead_workers_trial_runs_again(shared: Repository, storage_url: str, s
     crew = Crew(storage_url, spool, seconds_per_trial=3600.0)
     try:
         crew.start(1)
-        fleet = Fleet(shared.database, study)
-        wait_until(lambda: any(worker.trial == 0 for worker in fleet.workers()), "a worker at work")
+        workers = Workers(shared.database, study)
+        wait_until(lambda: any(worker.trial == 0 for worker in workers.present()), "a worker at work")
         victim = crew.processes[0].pid
         crew.processes[0].kill()
         crew.start(1, seconds_per_trial=0.0)
@@ -125,12 +125,12 @@ def test_a_trial_that_kills_its_worker_three_times_is_failed_with_its_reason(
     shared.create_study(drill_definition(1), "digits")
     study = shared.get_study("small")
     crew = Crew(storage_url, spool, seconds_per_trial=3600.0)
-    fleet = Fleet(shared.database, study)
+    workers = Workers(shared.database, study)
     try:
         for attempt in range(3):
             crew.start(1)
             victim = crew.processes[attempt]
-            wait_until(lambda pid=victim.pid: (pid, 0) in running(fleet), "the victim at work")  # type: ignore[misc]
+            wait_until(lambda pid=victim.pid: (pid, 0) in running(workers), "the victim at work")  # type: ignore[misc]
             victim.kill()
             victim.join()
     finally:
@@ -162,9 +162,9 @@ def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, st
     assert check_nothing_lost_and_nothing_twice(shared, 16) == {1: 16}
 
 
-def running(fleet: Fleet) -> set[tuple[int, int | None]]:
+def running(workers: Workers) -> set[tuple[int, int | None]]:
     """Process and trial of every worker."""
-    return {(worker.process_id, worker.trial) for worker in fleet.workers()}
+    return {(worker.process_id, worker.trial) for worker in workers.present()}
 
 
 def create(url: str) -> None:

@@ -18,6 +18,7 @@ from stability_sweep.environment import SPOOL_VARIABLE
 from stability_sweep.errors import AnotherDatabaseError, ForeignResultError, StudyError
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository, StoredStudy
+from stability_sweep.storage.optuna_trials import OptunaTrials
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
 from stability_sweep.sweep.spool import Spool, SpooledResult
 from stability_sweep.targets.images.images import Images, load_images
@@ -104,7 +105,7 @@ def entry_of(repository: Repository, study: StoredStudy, images: Images, folder:
     repository.save_result = refuse  # type: ignore[method-assign]
     stop = StopRequest()
     worker = Worker(repository, study, PreparedRHVAE(images), stop, Recorder())
-    worker._fresh_view = lambda: stop_now(stop, worker)  # type: ignore[method-assign]
+    worker._open_trials = lambda: stop_now(stop, worker)  # type: ignore[method-assign]
     worker.run()
     repository.save_result = original  # type: ignore[method-assign]
     (path,) = (folder / "aside").rglob("*.json")
@@ -113,9 +114,9 @@ def entry_of(repository: Repository, study: StoredStudy, images: Images, folder:
     return entry
 
 
-def stop_now(stop: StopRequest, worker: Worker) -> optuna.Study:
+def stop_now(stop: StopRequest, worker: Worker) -> OptunaTrials:
     stop.interrupted = True
-    return worker._study
+    return worker._trials
 
 
 def test_a_kept_result_reaches_its_own_trial(anywhere: Repository, images: Images, spool: Path) -> None:

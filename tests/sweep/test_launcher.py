@@ -9,8 +9,9 @@ import pytest
 
 from stability_sweep.errors import WorkerError
 from stability_sweep.storage import Repository
-from stability_sweep.storage.fleet import Fleet
+from stability_sweep.storage.workers import Workers
 from stability_sweep.sweep import StopRequest, launch_workers, prepare_study
+from stability_sweep.sweep.launch.command import WorkerOptions
 from tests.conftest import make_definition
 from tests.sweep.faults import HEARTBEAT_SECONDS, check_nothing_lost_and_nothing_twice, drill_definition, wait_until
 from tests.sweep.test_worker import Recorder
@@ -19,7 +20,7 @@ from tests.sweep.test_worker import Recorder
 def test_two_processes_share_a_budget_exactly(repository: Repository) -> None:
     study = prepare_study(repository, make_definition(budget={"trials": 7}))
     recorder = Recorder()
-    launch_workers(2, repository, study, StopRequest(), recorder, options=["--threads", "1"])
+    launch_workers(2, repository, study, StopRequest(), recorder, options=WorkerOptions(threads=1))
     assert sorted(number for number, _, _ in recorder.finished) == list(range(7))
     workers = {stored.provenance.worker for stored in repository.results(study)}
     assert len(repository.results(study)) == 7
@@ -34,7 +35,7 @@ def test_a_grid_stays_a_grid_with_several_workers(repository: Repository) -> Non
     )
     study = prepare_study(repository, definition)
     recorder = Recorder()
-    launch_workers(3, repository, study, StopRequest(), recorder, options=["--threads", "1"])
+    launch_workers(3, repository, study, StopRequest(), recorder, options=WorkerOptions(threads=1))
     points = Counter(tuple(point.values()) for _, point, _ in recorder.finished)
     assert len(points) == 8
     assert set(points.values()) == {2}
@@ -45,15 +46,17 @@ def test_a_worker_that_was_killed_is_started_again_and_nothing_is_lost(
 ) -> None:
     monkeypatch.setenv("STABILITY_SWEEP_HEARTBEAT_SECONDS", str(HEARTBEAT_SECONDS))
     study = prepare_study(repository, drill_definition(40, training={"horizon_steps": 40}))
-    fleet = Fleet(repository.database, study)
+    workers = Workers(repository.database, study)
 
     def kill_one() -> None:
         wait_until(lambda: repository.summary(study).finished >= 2, "two outcomes")
-        os.kill(fleet.workers()[0].process_id, signal.SIGKILL)
+        os.kill(workers.present()[0].process_id, signal.SIGKILL)
 
     killer = threading.Thread(target=kill_one)
     killer.start()
-    launch_workers(2, repository, study, StopRequest(), Recorder(), options=["--threads", "1"], devices=["cpu", "cpu"])
+    launch_workers(
+        2, repository, study, StopRequest(), Recorder(), options=WorkerOptions(threads=1), devices=["cpu", "cpu"]
+    )
     killer.join()
     assert "was killed (exit code -9) and is started again (1 of 3)" in caplog.text
     check_nothing_lost_and_nothing_twice(repository, 40)
@@ -62,4 +65,4 @@ def test_a_worker_that_was_killed_is_started_again_and_nothing_is_lost(
 def test_a_worker_that_dies_is_told_with_the_end_of_its_log(repository: Repository) -> None:
     study = prepare_study(repository, make_definition())
     with pytest.raises(WorkerError, match=r"worker 1 ended with exit code 2: error: --device nonsense"):
-        launch_workers(1, repository, study, StopRequest(), Recorder(), options=["--device", "nonsense"])
+        launch_workers(1, repository, study, StopRequest(), Recorder(), options=WorkerOptions(device="nonsense"))

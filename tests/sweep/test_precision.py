@@ -13,7 +13,7 @@ from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Repository
 from stability_sweep.sweep import StopRequest, Worker, prepare_study
-from stability_sweep.sweep.precision import PrecisionRule, present_precision
+from stability_sweep.sweep.ending import PrecisionRule, present_precision
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result

@@ -143,7 +143,7 @@ def test_whoever_lost_the_lock_while_it_created_a_trial_withdraws_it(
     study = repository.create_study(drill_definition(3), "digits")
     images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
     worker = Worker(repository, study, PreparedRHVAE(images), StopRequest())
-    storage = worker._study._storage
+    storage = worker._trials.study._storage
     create = storage.create_new_trial
     robbed: list[bool] = []
 

@@ -18,9 +18,9 @@ from stability_sweep.models import RHVAE
 from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Repository, StoredStudy
-from stability_sweep.sweep import StopRequest, Worker, prepare_study
-from stability_sweep.sweep import worker as worker_module
+from stability_sweep.sweep import StopRequest, Worker, prepare_study, progress
 from stability_sweep.targets.images.images import Images, load_images
+from stability_sweep.targets.rhvae import trainable
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
 from tests.conftest import make_definition
 
@@ -115,7 +115,7 @@ def test_a_stopped_trial_goes_back_to_the_queue_and_runs_again_with_the_same_poi
     def interrupt(progress: Progress) -> None:
         stop.interrupted = True
 
-    monkeypatch.setattr(worker_module, "REPORT_INTERVAL_SECONDS", 0.0)
+    monkeypatch.setattr(progress, "REPORT_INTERVAL_SECONDS", 0.0)
     Worker(repository, study, PreparedRHVAE(images), stop, Recorder(interrupt)).run()
     (waiting,) = optuna_trials(repository, study)
     assert waiting.state is TrialState.WAITING
@@ -148,7 +148,7 @@ def test_a_trial_that_raises_is_failed_with_its_reason_and_the_worker_gives_up_a
     def no_memory(*args: Any, **kwargs: Any) -> None:
         raise RuntimeError("out of\nmemory")
 
-    monkeypatch.setattr(worker_module, "train", no_memory)
+    monkeypatch.setattr(trainable, "train", no_memory)
     with pytest.raises(WorkerError, match="3 trials in a row failed, the last one with: RuntimeError: out of memory"):
         work(repository, make_definition(), images)
     study = repository.get_study("small")

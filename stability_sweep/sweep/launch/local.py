@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os
 import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from stability_sweep.environment import PARENT_VARIABLE, STORAGE_VARIABLE
 from stability_sweep.errors import OutageError, WorkerError
 from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.sweep.launch.command import NO_OPTIONS, WorkerOptions, worker_command, worker_environment
+from stability_sweep.sweep.launch.finished import FinishedTrials
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.patience import Patience
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
-from stability_sweep.sweep.worker_command import worker_command
 
 POLL_INTERVAL_SECONDS = 0.5
 LOG_LINES_SHOWN = 5
@@ -39,10 +39,12 @@ def launch_workers(
     stop: StopRequest,
     observer: SweepObserver,
     *,
-    options: Sequence[str] = (),
+    options: WorkerOptions = NO_OPTIONS,
     devices: Sequence[str] = (),
 ) -> None:
     """Start `count` worker processes, tell the observer about their trials, and wait until all have ended.
+
+    A worker that was killed is started again, at most three times, and the end of its log is logged here.
 
     Args:
         count: number of processes.
@@ -50,23 +52,19 @@ def launch_workers(
         study: the study to work on.
         stop: when a stop is requested, every worker is asked to end.
         observer: told about every trial that finishes while the workers run.
-        options: further command-line options for each worker.
+        options: said to each worker.
         devices: devices that the workers take in turn; empty leaves the choice to `options`.
-
-    A worker that was killed is started again, at most three times, and the end of its log is told.
 
     Raises:
         WorkerError: if a worker ended with an error; the message shows the end of its log.
     """
     finished = FinishedTrials(repository, study)
     with tempfile.TemporaryDirectory(prefix="stability-sweep-") as folder:
+        in_turn = [replace(options, device=device) for device in devices] or [options]
+        environment = worker_environment(repository.secret_url)
         workers = [
             _WorkerProcess(
-                repository,
-                study,
-                Path(folder),
-                index + 1,
-                [*options, *(["--device", devices[index % len(devices)]] if devices else [])],
+                index + 1, worker_command(study.name, in_turn[index % len(in_turn)]), environment, Path(folder)
             )
             for index in range(count)
         ]
@@ -94,7 +92,7 @@ def launch_workers(
             ask_all_to_end()
             for worker in workers:
                 worker.wait()
-        Patience(repository.database.url, stop)("reading the results", lambda: finished.tell(observer))
+        Patience(repository.database, stop)("reading the results", lambda: finished.tell(observer))
         for worker in workers:
             worker.check()
 
@@ -102,16 +100,13 @@ def launch_workers(
 class _WorkerProcess:
     """A worker in a process of its own, with its log."""
 
-    def __init__(
-        self, repository: Repository, study: StoredStudy, folder: Path, index: int, options: Sequence[str]
-    ) -> None:
+    def __init__(self, index: int, command: Sequence[str], environment: Mapping[str, str], folder: Path) -> None:
         self._name = f"worker {index}"
+        self._command = command
+        self._environment = environment
         self._asked_to_end = False
         self._restarts = 0
         self._log = folder / f"worker-{index}.log"
-        url = repository.database.url.render_as_string(hide_password=False)
-        self._command = worker_command(study.name, options)
-        self._environment = {**os.environ, STORAGE_VARIABLE: url, PARENT_VARIABLE: str(os.getpid())}
         self._start()
 
     def _start(self) -> None:
@@ -133,8 +128,12 @@ class _WorkerProcess:
         self._restarts += 1
         logger.warning(
             "%s was killed (exit code %d) and is started again (%d of %d): %s",
-            self._name, code, self._restarts, MOST_RESTARTS, self._log_end(),
-        )  # fmt: skip
+            self._name,
+            code,
+            self._restarts,
+            MOST_RESTARTS,
+            self._log_end(),
+        )
         self._start()
 
     def _log_end(self) -> str:
@@ -166,23 +165,3 @@ class _WorkerProcess:
             expected.add(-signal.SIGTERM)  # it was still starting, and had no trial yet
         if self._process.returncode not in expected:
             raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {self._log_end()}")
-
-
-class FinishedTrials:
-    """Tells an observer about results that were not there before."""
-
-    def __init__(self, repository: Repository, study: StoredStudy) -> None:
-        self._repository = repository
-        self._study = study
-        self._seen = {stored.number for stored in repository.results(study)}
-        self._all_seen_up_to = -1
-
-    def tell(self, observer: SweepObserver) -> None:
-        """Tell it about those that are new since the last time."""
-        while self._all_seen_up_to + 1 in self._seen:
-            self._all_seen_up_to += 1
-        for stored in self._repository.results(self._study, after_number=self._all_seen_up_to):
-            if stored.number not in self._seen:
-                self._seen.add(stored.number)
-                params = self._repository.database.optuna_storage.get_trial(stored.trial_id).params
-                observer.trial_finished(stored.number, self._study.definition.space.point_of(params), stored.result)

@@ -1,4 +1,4 @@
-"""How `run` and `status` tell how well a study knows its 50% line."""
+"""How well a study knows its 50% line, in words and in figures."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def precision_figures(repository: Repository, study: StoredStudy) -> dict[str, A
     asked = study.definition.budget.precision
     if asked is None:
         return None
-    from stability_sweep.sweep.precision import present_precision
+    from stability_sweep.sweep.ending import present_precision
 
     found = present_precision(repository, study)
     figures = dict.fromkeys(("decades", "trials", "batch_size", "clip")) if found is None else asdict(found)

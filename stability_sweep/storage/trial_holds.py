@@ -1,8 +1,7 @@
-"""Who works on a study and on which trial: heartbeats, holds on trials, and room in the budget.
+"""Which worker holds which trial, and how many more the budget allows.
 
-Every age is measured on the database's clock. A trial belongs to the worker that holds it; a worker that was not seen
-for longer than its grace is dead, and its trials are anybody's. A hold is taken by one statement that only one worker
-can win, so nobody waits for it.
+A trial belongs to the worker that holds it; those of a dead one are anybody's. A hold is taken by one statement that
+only one worker can win, so nobody waits for it. A new trial is made under the budget's lock, and held at once.
 """
 
 from __future__ import annotations
@@ -21,17 +20,17 @@ from stability_sweep.errors import StorageError, StudyError
 from stability_sweep.storage.clock import database_seconds
 from stability_sweep.storage.database import Database
 from stability_sweep.storage.locks import Lease
-from stability_sweep.storage.records import StoredStudy, WorkerStatus
+from stability_sweep.storage.optuna_tables import trials
+from stability_sweep.storage.records import StoredStudy
 from stability_sweep.storage.schema import (
     AutopsyRow,
-    ClaimRow,
     DefinitionRow,
+    HoldRow,
     LockRow,
     ResultRow,
     TelemetryRow,
     WorkerRow,
 )
-from stability_sweep.storage.tables import trials
 
 _state = cast(trials.c.state, String(20))
 
@@ -64,101 +63,13 @@ class Hold(NamedTuple):
     """The how manieth time it is begun."""
 
 
-class Fleet:
-    """The workers of one study. Safe to use from several threads and processes."""
+class TrialHolds:
+    """The holds on the trials of one study. Safe to use from several threads and processes."""
 
     def __init__(self, database: Database, study: StoredStudy) -> None:
         self._database = database
         self._study = study
         self._study_id = study.study_id
-
-    # -- workers -----------------------------------------------------------------------------------------------------
-
-    def join(
-        self, *, host: str, process_id: int, device: str, grace_seconds: float, worker_id: str | None = None
-    ) -> str:
-        """Enter a worker, and return its id.
-
-        Args:
-            host: where it runs.
-            process_id: its process there.
-            device: what it computes on.
-            grace_seconds: it counts as dead when it was not seen for so long.
-            worker_id: of one that had joined before and is no longer known: the database was restored.
-        """
-        worker_id = worker_id or str(uuid.uuid4())
-        with self._database.session() as session:
-            session.add(
-                WorkerRow(
-                    worker_id=worker_id,
-                    study_id=self._study_id,
-                    host=host,
-                    process_id=process_id,
-                    device=device,
-                    grace_seconds=grace_seconds,
-                    started_at=database_seconds(),
-                    last_seen=database_seconds(),
-                )
-            )
-        return worker_id
-
-    def beat(self, worker_id: str) -> bool:
-        """Say that a worker lives; false if the database does not know it (any more)."""
-        return self._update_worker(worker_id, last_seen=database_seconds())
-
-    def leave(self, worker_id: str) -> None:
-        """Say goodbye: what the worker still holds is anybody's at once."""
-        self._update_worker(worker_id, last_seen=database_seconds(), ended_at=database_seconds())
-
-    def _update_worker(self, worker_id: str, **values: object) -> bool:
-        with self._database.session() as session:
-            changed = session.execute(update(WorkerRow).where(WorkerRow.worker_id == worker_id).values(**values))
-            return bool(changed.rowcount)  # type: ignore[attr-defined]
-
-    def workers(self) -> list[WorkerStatus]:
-        """Workers that did not say goodbye, the last seen first."""
-        age = database_seconds() - WorkerRow.last_seen
-        running = (
-            select(ClaimRow.worker_id, func.min(trials.c.number).label("number"))
-            .join(trials, trials.c.trial_id == ClaimRow.trial_id)
-            .outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)
-            .where(trials.c.study_id == self._study_id, _state == "RUNNING", ResultRow.trial_id.is_(None))
-            .group_by(ClaimRow.worker_id)
-            .subquery()
-        )
-        with self._database.session() as session:
-            rows = session.execute(
-                select(WorkerRow, age, running.c.number)
-                .outerjoin(running, running.c.worker_id == WorkerRow.worker_id)
-                .where(WorkerRow.study_id == self._study_id, WorkerRow.ended_at.is_(None))
-                .order_by(age)
-            ).all()
-            return [
-                WorkerStatus(
-                    host=row.host,
-                    process_id=row.process_id,
-                    device=row.device,
-                    trial=number,
-                    last_seen_seconds=max(0.0, round(float(seconds), 1)),
-                    alive=float(seconds) <= row.grace_seconds,
-                )
-                for row, seconds, number in rows
-            ]
-
-    def living_on(self, host: str) -> int:
-        """Workers that live on a host, of all studies of this database."""
-        age = database_seconds() - WorkerRow.last_seen
-        with self._database.session() as session:
-            return int(
-                session.scalar(
-                    select(func.count())
-                    .select_from(WorkerRow)
-                    .where(WorkerRow.host == host, WorkerRow.ended_at.is_(None), age <= WorkerRow.grace_seconds)
-                )
-                or 0
-            )
-
-    # -- holds -------------------------------------------------------------------------------------------------------
 
     def open_trials(self) -> list[OpenTrial]:
         """Every trial that runs or waits, with its hold, in the order of creation."""
@@ -168,15 +79,15 @@ class Fleet:
                 select(
                     trials.c.trial_id,
                     _state,
-                    ClaimRow.worker_id,
-                    ClaimRow.attempts,
+                    HoldRow.worker_id,
+                    HoldRow.attempts,
                     WorkerRow.host,
                     WorkerRow.process_id,
                     case((WorkerRow.ended_at.is_not(None) | WorkerRow.worker_id.is_(None), 1), else_=0),
                     case((overdue, 1), else_=0),
                 )
-                .outerjoin(ClaimRow, ClaimRow.trial_id == trials.c.trial_id)
-                .outerjoin(WorkerRow, WorkerRow.worker_id == ClaimRow.worker_id)
+                .outerjoin(HoldRow, HoldRow.trial_id == trials.c.trial_id)
+                .outerjoin(WorkerRow, WorkerRow.worker_id == HoldRow.worker_id)
                 .where(trials.c.study_id == self._study_id, _state.in_(("RUNNING", "WAITING")))
                 .order_by(trials.c.trial_id)
             ).all()
@@ -206,7 +117,7 @@ class Fleet:
 
         def take(session: Session) -> Hold | None:
             lease.renew(session)
-            for table in (ResultRow, TelemetryRow, AutopsyRow, ClaimRow):  # of a deleted trial of that number
+            for table in (ResultRow, TelemetryRow, AutopsyRow, HoldRow):  # of a deleted trial of that number
                 session.execute(delete(table).where(table.trial_id == trial_id))
             return self._hold(session, trial_id, worker_id, holder=None)
 
@@ -221,7 +132,7 @@ class Fleet:
     def holds(self, trial_id: int, worker_id: str) -> bool:
         """Whether the worker (still) holds the trial."""
         with self._database.session() as session:
-            return session.scalar(select(ClaimRow.worker_id).where(ClaimRow.trial_id == trial_id)) == worker_id
+            return session.scalar(select(HoldRow.worker_id).where(HoldRow.trial_id == trial_id)) == worker_id
 
     def has_trial(self, trial_id: int) -> bool:
         """Whether the study has a trial of that id."""
@@ -233,9 +144,9 @@ class Fleet:
         """Give a trial back: it does not count as an attempt. False if the worker did not hold it any more."""
         with self._database.session() as session:
             changed = session.execute(
-                update(ClaimRow)
-                .where(ClaimRow.trial_id == trial_id, ClaimRow.worker_id == worker_id)
-                .values(worker_id=None, attempts=ClaimRow.attempts - 1)
+                update(HoldRow)
+                .where(HoldRow.trial_id == trial_id, HoldRow.worker_id == worker_id)
+                .values(worker_id=None, attempts=HoldRow.attempts - 1)
             )
             return bool(changed.rowcount)  # type: ignore[attr-defined]
 
@@ -256,11 +167,11 @@ class Fleet:
     @staticmethod
     def _hold(session: Session, trial_id: int, worker_id: str, *, holder: str | None) -> Hold | None:
         """Take a trial from its holder (None: from nobody)."""
-        row = session.get(ClaimRow, trial_id)
+        row = session.get(HoldRow, trial_id)
         if row is None:
             if holder is not None:
                 return None
-            row = ClaimRow(trial_id=trial_id, trial_uuid=str(uuid.uuid4()), worker_id=worker_id, attempts=1)
+            row = HoldRow(trial_id=trial_id, trial_uuid=str(uuid.uuid4()), worker_id=worker_id, attempts=1)
             session.add(row)
             session.flush()
             return Hold(row.trial_uuid, row.attempts)
@@ -268,9 +179,9 @@ class Fleet:
             return Hold(row.trial_uuid, row.attempts)
         hold = Hold(row.trial_uuid or str(uuid.uuid4()), row.attempts + 1)
         changed = session.execute(
-            update(ClaimRow)
-            .where(ClaimRow.trial_id == trial_id, ClaimRow.attempts == row.attempts)
-            .where(ClaimRow.worker_id.is_(None) if holder is None else ClaimRow.worker_id == holder)
+            update(HoldRow)
+            .where(HoldRow.trial_id == trial_id, HoldRow.attempts == row.attempts)
+            .where(HoldRow.worker_id.is_(None) if holder is None else HoldRow.worker_id == holder)
             .values(worker_id=worker_id, trial_uuid=hold.trial_uuid, attempts=hold.attempt)
         )
         return hold if changed.rowcount else None  # type: ignore[attr-defined]
@@ -284,23 +195,8 @@ class Fleet:
         Args:
             lease_seconds: the others wait so long for a holder that was killed or is frozen.
         """
-        with self._database.lock(self._budget_lock_name, seconds=lease_seconds) as lease:
+        with self._database.lock(budget_lock_name(self._study), seconds=lease_seconds) as lease:
             yield lease
-
-    @property
-    def _budget_lock_name(self) -> str:
-        return f"budget-{self._study_id}"
-
-    def lock_holder(self) -> tuple[str, float] | None:
-        """Who holds the budget's lock, and for how many seconds by now; None if nobody does."""
-        now = database_seconds()
-        with self._database.session() as session:
-            row = session.execute(
-                select(LockRow.holder, now - LockRow.taken_at).where(
-                    LockRow.name == self._budget_lock_name, LockRow.expires_at >= now
-                )
-            ).first()
-        return None if row is None else (str(row[0]), max(0.0, round(float(row[1]), 1)))
 
     def next_number(self) -> int | None:
         """Number of the trial that the budget allows next; None if it is used up.
@@ -332,3 +228,20 @@ class Fleet:
                 f"or given another definition before its first trial; start the worker again"
             )
         return None if row[0] is None else int(row[0])
+
+
+def budget_lock_name(study: StoredStudy) -> str:
+    """Name of the lock under which a study's trials are created."""
+    return f"budget-{study.study_id}"
+
+
+def budget_lock_holder(database: Database, study: StoredStudy) -> tuple[str, float] | None:
+    """Who holds the budget's lock, and for how many seconds by now; None if nobody does."""
+    now = database_seconds()
+    with database.session() as session:
+        row = session.execute(
+            select(LockRow.holder, now - LockRow.taken_at).where(
+                LockRow.name == budget_lock_name(study), LockRow.expires_at >= now
+            )
+        ).first()
+    return None if row is None else (str(row[0]), max(0.0, round(float(row[1]), 1)))

@@ -11,18 +11,19 @@ import os
 import subprocess
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from stability_sweep.environment import ALLOWED_IMPORTS_VARIABLE, PARENT_VARIABLE, STORAGE_VARIABLE
+from stability_sweep.environment import ALLOWED_IMPORTS_VARIABLE
 from stability_sweep.errors import OutageError, WorkerError
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.urls import mask
-from stability_sweep.sweep.launcher import LOG_LINES_SHOWN, FinishedTrials
+from stability_sweep.sweep.launch.command import NO_OPTIONS, WorkerOptions, worker_command, worker_environment
+from stability_sweep.sweep.launch.finished import FinishedTrials
+from stability_sweep.sweep.launch.local import LOG_LINES_SHOWN
 from stability_sweep.sweep.observer import SweepObserver
 from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE, StopRequest
-from stability_sweep.sweep.worker_command import worker_command
 
 POLL_INTERVAL_SECONDS = 0.5
 RETRIES = 3
@@ -36,7 +37,7 @@ class WorkerOrder:
 
     study: str
     url: str = field(repr=False)
-    options: tuple[str, ...]
+    options: WorkerOptions
     stop_event: str
     allowed_imports: str
     """What the launcher's user allows, who runs code on the cluster anyway."""
@@ -50,7 +51,7 @@ def launch_on_dask(
     observer: SweepObserver,
     *,
     count: int | None = None,
-    options: Sequence[str] = (),
+    options: WorkerOptions = NO_OPTIONS,
     resources: Mapping[str, float] | None = None,
 ) -> None:
     """Run workers of a study on the cluster behind a dask scheduler, and wait until all have ended.
@@ -62,7 +63,7 @@ def launch_on_dask(
         stop: when a stop is requested, every worker is asked to end.
         observer: told about every trial that finishes meanwhile.
         count: number of workers; one per dask worker if absent.
-        options: further command-line options for each worker.
+        options: said to each worker.
         resources: what a worker takes of a dask worker's declared resources, such as ``{"GPU": 0.5}``.
 
     Raises:
@@ -77,11 +78,10 @@ def launch_on_dask(
     except (OSError, TimeoutError, ValueError) as error:
         raise WorkerError(f"--scheduler {scheduler}: no dask scheduler answers there: {error}") from error
     with client:
-        url = repository.database.url.render_as_string(hide_password=False)
         order = WorkerOrder(
             study.name,
-            url,
-            tuple(options),
+            repository.secret_url,
+            options,
             f"stability-sweep-stop-{uuid.uuid4()}",
             os.environ.get(ALLOWED_IMPORTS_VARIABLE, ""),
         )
@@ -142,9 +142,7 @@ def run_worker_process(order: WorkerOrder) -> int:
     process = subprocess.Popen(
         worker_command(order.study, order.options),
         env={
-            **os.environ,
-            STORAGE_VARIABLE: order.url,
-            PARENT_VARIABLE: str(os.getpid()),
+            **worker_environment(order.url),
             **({ALLOWED_IMPORTS_VARIABLE: order.allowed_imports} if order.allowed_imports else {}),
         },
         stdin=subprocess.DEVNULL,
@@ -152,14 +150,14 @@ def run_worker_process(order: WorkerOrder) -> int:
         stderr=subprocess.STDOUT,
         text=True,
     )
-    asked = False
+    was_asked_to_end = False
     while True:
         try:
             output, _ = process.communicate(timeout=POLL_INTERVAL_SECONDS)
             break
         except subprocess.TimeoutExpired:
-            if not asked and event.is_set():
-                asked = True
+            if not was_asked_to_end and event.is_set():
+                was_asked_to_end = True
                 process.terminate()
     if process.returncode not in (0, INTERRUPTED_EXIT_CODE):
         tail = " | ".join([line for line in output.splitlines() if line.strip()][-LOG_LINES_SHOWN:])

@@ -1,0 +1,1 @@
+"""Worker processes: who works where, how one is started, and who watches them."""
