@@ -140,7 +140,15 @@ class StudySummary:
 
 
 def result_row(study_id: int, trial_id: int, number: int, result: TrialResult, provenance: Provenance) -> ResultRow:
-    """The row of a result."""
+    """The row of a result.
+
+    Args:
+        study_id: Optuna's id of the study.
+        trial_id: Optuna's id of the trial.
+        number: its number in the study.
+        result: what came of it.
+        provenance: where it was computed.
+    """
     losses: dict[str, float | str | None] = {}
     for name in LOSS_FIELDS:
         losses[name], losses[f"{name}_kind"] = encode_number(getattr(result, name))

@@ -15,7 +15,7 @@ from tests.waiting import HANG_SECONDS
 
 NETWORK = """\
 from pathlib import Path
-from stability_sweep.models.networks import MLPEncoder
+from stability_sweep.targets.rhvae.networks import MLPEncoder
 Path({sign!r}).touch()
 
 class Encoder(MLPEncoder):
@@ -37,6 +37,8 @@ def sign(tmp_path: Path) -> Path:
 
 def stability_sweep(tmp_path: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {key: value for key, value in os.environ.items() if key != ALLOWED_IMPORTS_VARIABLE}
+    if "PYTHONPATH" in variables and "PYTHONPATH" in environment:  # the package itself may come from there
+        variables["PYTHONPATH"] += os.pathsep + environment["PYTHONPATH"]
     program = Path(sys.executable).with_name("stability-sweep")
     return subprocess.run(
         [str(program), *arguments], cwd=tmp_path, env={**environment, **variables}, capture_output=True, text=True,

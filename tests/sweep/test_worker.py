@@ -217,3 +217,31 @@ def test_the_database_is_not_asked_at_every_step(
     work(repository, definition, images)
     assert reports == []  # the interval is longer than the trial, and its end is told by its value
     assert Path(str(repository.database.url.database)).exists()
+
+
+def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
+    repository: Repository, images: Images, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stability_sweep.sweep.worker.allowed_cores", lambda: 4)
+    study = prepare_study(repository, make_definition(budget={"trials": 3}))
+    workers = Workers(repository.database, study)
+    host = provenance_here(torch.device("cpu")).worker.rpartition(":")[0]
+    others: list[str] = []
+
+    class Neighbours:
+        def trial_progressed(self, *told: object) -> None:
+            pass
+
+        def trial_finished(self, number: int, *told: object) -> None:
+            if number == 0:
+                others.append(workers.join(host=host, process_id=1, device="cpu", grace_seconds=600))
+                workers.join(host="elsewhere", process_id=1, device="cpu", grace_seconds=600)
+            else:
+                workers.leave(others[0])
+
+    before = torch.get_num_threads()
+    try:
+        Worker(repository, study, PreparedRHVAE(images), StopRequest(), Neighbours(), shares_cores=True).run()
+    finally:
+        torch.set_num_threads(before)
+    assert [stored.provenance.threads for stored in repository.results(study)] == [4, 2, 4]

@@ -6,16 +6,8 @@ import sys
 from pathlib import Path
 
 import pytest
-import torch
 
 from stability_sweep.engine import cores
-from stability_sweep.storage import Repository
-from stability_sweep.storage.workers import Workers
-from stability_sweep.sweep import StopRequest, Worker, prepare_study
-from stability_sweep.sweep.provenance import provenance_here
-from stability_sweep.targets.images.images import load_images
-from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
-from tests.conftest import make_definition
 
 
 def in_a_process(code: str, **variables: str) -> str:
@@ -57,32 +49,3 @@ def test_the_limit_of_a_control_group_is_read(
 def test_slurm_says_how_many(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SLURM_CPUS_PER_TASK", "1")
     assert cores.allowed_cores() == 1
-
-
-def test_workers_of_one_host_share_its_cores_from_trial_to_trial(
-    repository: Repository, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("stability_sweep.sweep.worker.allowed_cores", lambda: 4)
-    study = prepare_study(repository, make_definition(budget={"trials": 3}))
-    images = load_images(study.effective_definition.settings["data"], None, torch.device("cpu"))
-    workers = Workers(repository.database, study)
-    host = provenance_here(torch.device("cpu")).worker.rpartition(":")[0]
-    others: list[str] = []
-
-    class Neighbours:
-        def trial_progressed(self, *told: object) -> None:
-            pass
-
-        def trial_finished(self, number: int, *told: object) -> None:
-            if number == 0:
-                others.append(workers.join(host=host, process_id=1, device="cpu", grace_seconds=600))
-                workers.join(host="elsewhere", process_id=1, device="cpu", grace_seconds=600)
-            else:
-                workers.leave(others[0])
-
-    before = torch.get_num_threads()
-    try:
-        Worker(repository, study, PreparedRHVAE(images), StopRequest(), Neighbours(), shares_cores=True).run()
-    finally:
-        torch.set_num_threads(before)
-    assert [stored.provenance.threads for stored in repository.results(study)] == [4, 2, 4]
