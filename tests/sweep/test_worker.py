@@ -18,7 +18,9 @@ from stability_sweep.models import RHVAE
 from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Repository, StoredStudy
+from stability_sweep.storage.workers import Workers
 from stability_sweep.sweep import StopRequest, Worker, prepare_study, progress
+from stability_sweep.sweep.provenance import provenance_here
 from stability_sweep.targets.images.images import Images, load_images
 from stability_sweep.targets.rhvae import trainable
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE

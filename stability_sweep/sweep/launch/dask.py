@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import signal
 import subprocess
 import time
 import uuid
@@ -159,7 +160,8 @@ def run_worker_process(order: WorkerOrder) -> int:
             if not was_asked_to_end and event.is_set():
                 was_asked_to_end = True
                 process.terminate()
-    if process.returncode not in (0, INTERRUPTED_EXIT_CODE):
+    was_still_starting = was_asked_to_end and process.returncode == -signal.SIGTERM  # it had no trial yet
+    if process.returncode not in (0, INTERRUPTED_EXIT_CODE) and not was_still_starting:
         tail = " | ".join([line for line in output.splitlines() if line.strip()][-LOG_LINES_SHOWN:])
         raise RuntimeError(f"a worker ended with exit code {process.returncode}: {mask(tail)}")
     return process.returncode
