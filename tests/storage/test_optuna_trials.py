@@ -13,7 +13,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 from sqlalchemy import select
 
-from stability_sweep.sampling.optuna_private import trials_seen
+from stability_sweep.sampling.optuna_private import cached_trials
 from stability_sweep.storage import Database, Repository, optuna_tables
 from stability_sweep.storage.optuna_trials import OptunaTrials, fixed_params, trial_id_of
 from tests.conftest import make_definition
@@ -29,7 +29,7 @@ class Watching(RandomSampler):
         self.seen: list[int] = []
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        self.seen.append(sum(one.state.is_finished() for one in trials_seen(study)))
+        self.seen.append(sum(one.state.is_finished() for one in cached_trials(study)))
         return super().infer_relative_search_space(study, trial)
 
 
