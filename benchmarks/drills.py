@@ -22,7 +22,7 @@ from pathlib import Path
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.storage import Database, Repository
 from stability_sweep.storage.workers import Workers
-from tests.sweep.faults import Crew, drill_definition
+from tests.workers.faults import Crew, drill_definition
 
 
 def main() -> None:

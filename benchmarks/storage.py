@@ -47,7 +47,7 @@ def main() -> None:
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(
-        ["stability_sweep.sweep.worker", "stability_sweep.targets.rhvae.trainable", "tests.conftest"]
+        ["stability_sweep.workers.worker", "stability_sweep.targets.rhvae.trainable", "tests.conftest"]
     )
     rows = []
     print("no-op trials per second: median [smallest, largest]")
@@ -109,10 +109,10 @@ def _ours(url: str, trials: int, barrier: Any) -> None:
     import torch
 
     from stability_sweep.engine import TrainingRun
-    from stability_sweep.sweep import StopRequest, Worker
-    from stability_sweep.sweep import worker as worker_module
     from stability_sweep.targets.images.images import Images
     from stability_sweep.targets.rhvae import trainable
+    from stability_sweep.workers import StopRequest, Worker
+    from stability_sweep.workers import worker as worker_module
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     values = np.random.default_rng(0).standard_normal((130, len(SIGNALS))).astype(np.float32)

@@ -27,7 +27,7 @@ from stability_sweep.storage import Database, Repository
 from stability_sweep.text import value_in_words
 
 if TYPE_CHECKING:
-    from stability_sweep.sweep import StopRequest
+    from stability_sweep.workers import StopRequest
 
 
 class Study:
@@ -172,7 +172,7 @@ def sweep(
     """
     import torch
 
-    from stability_sweep.sweep import StopRequest, Worker, prepare_study
+    from stability_sweep.workers import StopRequest, Worker, prepare_study
 
     chosen = _definition(definition)
     allow_imports(chosen.imported_modules())  # whoever calls this has chosen what it names

@@ -24,9 +24,9 @@ from stability_sweep.environment import DATA_VARIABLE, SPOOL_VARIABLE, allow_imp
 from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
 from stability_sweep.space.dimensions import Value
 from stability_sweep.storage import Database, Provenance, Repository, StoredStudy
-from stability_sweep.sweep.objective import tell
 from stability_sweep.targets.images import mnist
 from stability_sweep.targets.rhvae.settings import TrialConfig
+from stability_sweep.workers.objective import tell
 from tests.servers import OwnPostgresql, postgresql_binaries
 
 REQUIRE_ALL = "STABILITY_SWEEP_TEST_REQUIRE_ALL"

@@ -18,9 +18,9 @@ PRELOADED = [
     "stability_sweep.terminal.display",
     "stability_sweep.data",
     "stability_sweep.report",
-    "stability_sweep.sweep",
+    "stability_sweep.workers",
     "stability_sweep.training",
-    "tests.sweep.faults",
+    "tests.workers.faults",
 ]
 
 

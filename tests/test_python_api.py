@@ -66,7 +66,7 @@ def test_a_study_gives_trials_surface_map_and_limit(study_url: str, tmp_path: Pa
     low, high = surface.predict(points)["probability"]
     assert low < 0.3 < 0.7 < high
     assert {"batch_size", "clip", "limit", "low", "high", "status"} <= set(study.speed_limit().columns)
-    assert study.report(tmp_path / "new" / "report.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    assert study.report(tmp_path / "new" / "report.html").read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
     assert len(study.summary()) == 5
     assert repr(study).startswith("<Study 'small' in sqlite:///")
 

@@ -32,10 +32,10 @@ from stability_sweep.results.outcome import LOSS_FIELDS
 from stability_sweep.sampling.plan import planned_params
 from stability_sweep.sources import facts_of
 from stability_sweep.sources.frame import RESULT_COLUMNS, frame_of
-from stability_sweep.sweep.provenance import provenance_here
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.rhvae.settings import TrialConfig
 from stability_sweep.targets.rhvae.trainable import train
+from stability_sweep.workers.provenance import provenance_here
 
 ROOT = Path(__file__).parent.parent
 RECORDED = ROOT / "tests" / "data" / "unchanged"

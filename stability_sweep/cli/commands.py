@@ -8,7 +8,7 @@ import typer
 
 from stability_sweep.errors import StabilitySweepError
 from stability_sweep.registry import Registry
-from stability_sweep.sweep.launch.command import WORKER
+from stability_sweep.workers.launch.command import WORKER
 
 COMMANDS: Registry[Callable[..., None] | typer.Typer] = Registry(
     "stability_sweep.commands",

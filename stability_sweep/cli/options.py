@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from stability_sweep.environment import STORAGE_VARIABLE
-from stability_sweep.sweep.launch import command
+from stability_sweep.workers.launch import command
 
 if TYPE_CHECKING:
     from stability_sweep.storage import Repository

@@ -21,7 +21,7 @@ from stability_sweep.errors import OutputError, StudyError
 
 if TYPE_CHECKING:
     from stability_sweep.results.outcome import TrialResult
-    from stability_sweep.sweep.replay import Replay
+    from stability_sweep.workers.replay import Replay
 
 
 def replay(
@@ -52,8 +52,8 @@ def replay(
         _check_saving(save, trial, stored.result)
 
     from stability_sweep.engine.devices import resolve_device, set_threads
-    from stability_sweep.sweep.replay import broken_step_bytes
-    from stability_sweep.sweep.replay import replay as replay_trial
+    from stability_sweep.workers.replay import broken_step_bytes
+    from stability_sweep.workers.replay import replay as replay_trial
 
     set_threads(threads if threads is not None else stored.provenance.threads)
     place = resolve_device(device or _device_here(stored.provenance.device))
@@ -87,7 +87,7 @@ def _check_saving(path: Path, number: int, result: TrialResult) -> None:
         raise OutputError(f"--save: expected the name of a new file such as nan.pt, got {path}")
 
     from stability_sweep.report.files.writing import check_place
-    from stability_sweep.sweep.replay import SCRIPT_BEGINS
+    from stability_sweep.workers.replay import SCRIPT_BEGINS
 
     script = path.with_suffix(".py")
     for place in (path, script):

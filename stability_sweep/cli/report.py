@@ -112,8 +112,8 @@ def _watch(
     tolerance: float,
     claims: Sequence[Claim] | None,
 ) -> None:
-    from stability_sweep.sweep.stopping import StopRequest
-    from stability_sweep.sweep.watching import follow
+    from stability_sweep.workers.stopping import StopRequest
+    from stability_sweep.workers.watching import follow
 
     def write(is_last: bool) -> None:
         refresh = None if is_last else WATCH_SECONDS

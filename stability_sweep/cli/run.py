@@ -37,7 +37,7 @@ class LauncherError(StabilitySweepError):
 
 if TYPE_CHECKING:
     from stability_sweep.storage import Repository, StoredStudy
-    from stability_sweep.sweep import StopRequest
+    from stability_sweep.workers import StopRequest
 
 
 def run(
@@ -79,9 +79,9 @@ def run(
         raise LauncherError("--launcher dask and --scheduler ADDRESS belong together: give both, or neither")
 
     from stability_sweep.engine.devices import resolve_device
-    from stability_sweep.sweep import StopRequest, prepare_study
-    from stability_sweep.sweep.launch.crew import Crew
     from stability_sweep.terminal.display import watching
+    from stability_sweep.workers import StopRequest, prepare_study
+    from stability_sweep.workers.launch.crew import Crew
 
     names = [name.strip() for name in (devices or device).split(",")]
     first_device, *_ = [resolve_device(name) for name in names]
@@ -113,7 +113,7 @@ def _parse_resources(text: str | None) -> dict[str, float]:
 
 
 def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> None:
-    from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
+    from stability_sweep.workers.stopping import INTERRUPTED_EXIT_CODE
 
     summary = repository.summary(study)
     done = f"{summary.finished} of {summary.budget} trials of study {study.name} have an outcome"

@@ -40,9 +40,9 @@ def worker(
 
     from stability_sweep.engine.cores import threads_are_set
     from stability_sweep.engine.devices import resolve_device, set_threads
-    from stability_sweep.sweep import StopRequest, Worker
-    from stability_sweep.sweep.stopping import INTERRUPTED_EXIT_CODE
     from stability_sweep.terminal.display import watching
+    from stability_sweep.workers import StopRequest, Worker
+    from stability_sweep.workers.stopping import INTERRUPTED_EXIT_CODE
 
     set_threads(threads)
     shares_cores = threads is None and not threads_are_set()

@@ -6,7 +6,6 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,6 +14,7 @@ from pydantic import BaseModel, Field, ValidationError, create_model, field_vali
 from typing_extensions import Self
 
 from stability_sweep.definition.budget import BudgetConfig
+from stability_sweep.definition.canonical import SettingDifference, canonical_json, flattened
 from stability_sweep.definition.claims import Claim
 from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.engine.settings import OutcomeConfig
@@ -195,7 +195,7 @@ class StudyDefinition(Frozen):
 
         Description, claims and the size of the budget are left out: a study may be continued for longer.
         """
-        return hashlib.sha256(_canonical_json(self._identity()).encode()).hexdigest()
+        return hashlib.sha256(canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
         return self._dump(description=True, claims=True, budget={"trials", "timeout_seconds", "precision"})
@@ -208,7 +208,7 @@ class StudyDefinition(Frozen):
 
     def to_json(self) -> str:
         """The whole definition as canonical JSON; `from_json` reads it back."""
-        return _canonical_json(self._dump())
+        return canonical_json(self._dump())
 
     @classmethod
     def from_json(cls, text: str) -> StudyDefinition:
@@ -309,7 +309,7 @@ class StudyDefinition(Frozen):
 
     def identity(self) -> dict[str, str]:
         """Everything that decides what a trial's result means: JSON values by the path of their key."""
-        return _flatten(self._identity())
+        return flattened(self._identity())
 
     def differences(self, other: StudyDefinition) -> list[SettingDifference]:
         """Every setting in which two definitions differ."""
@@ -320,19 +320,6 @@ class StudyDefinition(Frozen):
             for key in keys
             if mine.get(key) != theirs.get(key)
         ]
-
-
-@dataclass(frozen=True)
-class SettingDifference:
-    """A setting in which two definitions differ."""
-
-    key: str
-    mine: str
-    """Its value as JSON, or "absent"."""
-    theirs: str
-
-    def __str__(self) -> str:
-        return f"{self.key}: {self.mine} -> {self.theirs}"
 
 
 class _TargetKey(BaseModel):
@@ -388,16 +375,3 @@ def define(**settings: Any) -> StudyDefinition:
 
 def _plain(value: Any) -> Any:
     return value.model_dump(mode="json") if isinstance(value, Frozen) else str(value)
-
-
-def _canonical_json(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
-
-
-def _flatten(value: Any, prefix: str = "") -> dict[str, str]:
-    if isinstance(value, dict):
-        flat: dict[str, str] = {}
-        for key, item in value.items():
-            flat.update(_flatten(item, f"{prefix}.{key}" if prefix else key))
-        return flat
-    return {prefix: json.dumps(value)}

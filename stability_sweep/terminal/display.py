@@ -28,7 +28,7 @@ from stability_sweep.text import printable
 if TYPE_CHECKING:
     from stability_sweep.engine import Progress as TrainingProgress
     from stability_sweep.storage import StudySummary
-    from stability_sweep.sweep import SweepObserver
+    from stability_sweep.workers import SweepObserver
 
 COLORS = {
     Outcome.STABLE: "green",

@@ -31,7 +31,7 @@ def precision_figures(repository: Repository, study: StoredStudy) -> dict[str, A
     asked = study.definition.budget.precision
     if asked is None:
         return None
-    from stability_sweep.sweep.ending import present_precision
+    from stability_sweep.workers.ending import present_precision
 
     found = present_precision(repository, study)
     figures = dict.fromkeys(("decades", "trials", "batch_size", "clip")) if found is None else asdict(found)

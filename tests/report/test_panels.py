@@ -109,5 +109,5 @@ def test_a_panel_that_cannot_be_imported_is_told_with_its_package(finished_study
     finished_study(diverges_above(1e-3), trials=12)
     done = report_beside_a_package(tmp_path, "no_such_module:PANEL")
     assert done.returncode == DefinitionError.exit_code
-    assert "'slowest' of the installed package that adds it to stability_sweep.panels cannot be imported" in done.stderr
+    assert "'slowest', which an installed package adds to stability_sweep.panels, cannot be imported" in done.stderr
     assert not (tmp_path / "r.html").exists()

@@ -158,7 +158,7 @@ def _report(trial: optuna.Trial, lived: float, outcome: Outcome) -> None:
 
 
 def _tell(study: optuna.Study, trial: optuna.Trial, outcome: Outcome) -> None:
-    """As `stability_sweep.sweep.objective.tell` does."""
+    """As `stability_sweep.workers.objective.tell` does."""
     trial.set_constraint(DIVERGED_CONSTRAINT, float(outcome.diverged))
     trial.report(math.nan if outcome.diverged else outcome.loss, max(1, math.ceil(outcome.lived * HORIZON_STEPS)))
     if outcome.diverged:

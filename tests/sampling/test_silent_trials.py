@@ -18,7 +18,7 @@ from stability_sweep.results.outcome import Outcome
 from stability_sweep.sampling import BoundarySampler, build_sampler, suggest_point
 from stability_sweep.sampling.evidence import has_diverged
 from stability_sweep.space.coordinates import Coordinates
-from stability_sweep.sweep.objective import tell
+from stability_sweep.workers.objective import tell
 from tests.conftest import make_definition, make_result
 
 SPACE: dict[str, BaseDistribution] = {

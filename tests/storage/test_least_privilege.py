@@ -11,9 +11,9 @@ from sqlalchemy import create_engine, make_url, text
 
 from stability_sweep.errors import StorageError
 from stability_sweep.storage import Database, Repository
-from stability_sweep.sweep import StopRequest, Worker
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
+from stability_sweep.workers import StopRequest, Worker
 from tests.conftest import make_definition
 
 pytestmark = [pytest.mark.postgres, pytest.mark.parametrize("storage_url", ["postgresql"], indirect=True)]

@@ -9,7 +9,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis
-from stability_sweep.analysis.study import file_name
+from stability_sweep.analysis.analysis import file_name
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import DASHES, shades, style

@@ -7,8 +7,8 @@ import itertools
 import pandas as pd
 
 from stability_sweep.analysis import Analysis, PairMap, divergence_by_band
+from stability_sweep.analysis.analysis import file_name
 from stability_sweep.analysis.maps import mapped_dimensions
-from stability_sweep.analysis.study import file_name
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.drawn_trials import MOST_DRAWN
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
