@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -48,6 +49,11 @@ def pytest_configure() -> None:
     )
     hypothesis.settings.load_profile("any machine")
     allow_imports(["tests", "no.such.package"])
+    # A shell starts what runs in the background with Ctrl-C ignored, and nohup with SIGHUP ignored; our programs leave
+    # such signals ignored, and so does PostgreSQL when it is to stop.
+    for number, default in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, default)
 
 
 def unavailable(reason: str) -> None:
