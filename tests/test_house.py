@@ -21,6 +21,7 @@ SAME_NAME_ON_PURPOSE = {
     "settings": "the tables of a definition that a room reads",
     "target": "one per target",
     "base": "what most of a kind have in common",
+    "networks": "of the RHVAE, and their public name in `models`",
     "registry": "what is known by a name; the networks of the RHVAE by theirs",
     "signals": "of any training, and those of a target",
     "causes": "of any training, and those of a target",

@@ -7,7 +7,6 @@ import re
 import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from stability_sweep.errors import DefinitionError, StudyError
 from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.storage import Database, Repository
 from tests.conftest import ROOT, StudyBuilder, build_study, make_definition, make_result
+from tests.waiting import HANG_SECONDS, wait_until
 
 BLOCKS = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"), flags=re.DOTALL)
 
@@ -105,15 +105,41 @@ def test_a_wrong_definition_is_refused_before_anything_is_made(tmp_path: Path) -
     assert not (tmp_path / "none.db").exists()
 
 
-def test_ctrl_c_gives_the_trial_back_and_the_same_call_goes_on(tmp_path: Path) -> None:
-    url = f"sqlite:///{tmp_path / 'study.db'}"
-    definition = make_definition(budget={"trials": 2}, training={"horizon_steps": 100_000})
-    timer = threading.Timer(3.0, signal.raise_signal, [signal.SIGINT])
-    timer.start()
-    with pytest.raises(KeyboardInterrupt):
-        sweep(definition, url)
-    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+SWEEP = """
+import sys
+from stability_sweep import sweep
+from stability_sweep.definition import StudyDefinition
+sweep(StudyDefinition.from_json(sys.argv[1]), sys.argv[2])
+"""
+
+
+def states(url: str) -> list[str]:
+    """Of the trials of the one study of a database."""
     storage = optuna.storages.RDBStorage(url)
-    states = [trial.state.name for trial in storage.get_all_trials(1)]
-    storage.engine.dispose()
-    assert states == ["WAITING"]
+    try:
+        return [trial.state.name for trial in storage.get_all_trials(1)]
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
+def test_ctrl_c_gives_the_trial_back(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'study.db'}"
+    Database.open(url, create=True).close()
+    definition = make_definition(budget={"trials": 2}, training={"horizon_steps": 100_000})
+    with subprocess.Popen(
+        [sys.executable, "-c", SWEEP, definition.to_json(), url], stderr=subprocess.PIPE, text=True
+    ) as process:
+        wait_until(lambda: has_study(url) and states(url) == ["RUNNING"])
+        process.send_signal(signal.SIGINT)
+        _, errors = process.communicate(timeout=HANG_SECONDS)
+    assert "KeyboardInterrupt" in errors
+    assert states(url) == ["WAITING"]
+
+
+def has_study(url: str) -> bool:
+    database = Database.open(url)
+    try:
+        return bool(Repository(database).study_names())
+    finally:
+        database.close()
