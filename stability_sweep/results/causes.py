@@ -40,6 +40,9 @@ COMMON_PREFIXES: Sequence[tuple[tuple[str, ...], str]] = (
     (("input.",), NON_FINITE_INPUT),
 )
 
+LAST_PREFIXES: Sequence[tuple[tuple[str, ...], str]] = ((("loss",), LOSS_OVERFLOW),)
+"""Looked at after a target's own, which may know the parts of its loss."""
+
 UNKNOWN_SENTENCE = "The first tensor that was not finite was {origin}: {before}."
 """Of a cause that the study's target has no words for."""
 
@@ -48,7 +51,7 @@ UNKNOWN_SENTENCE = "The first tensor that was not finite was {origin}: {before}.
 class CauseBook:
     """A target's causes."""
 
-    prefixes: Sequence[tuple[tuple[str, ...], str]] = ((("loss",), LOSS_OVERFLOW),)
+    prefixes: Sequence[tuple[tuple[str, ...], str]] = ()
     """How the names of tensors begin whose loss of finiteness has a cause; the first that fits counts."""
     sentences: Mapping[str, str] = field(default_factory=dict)
     """One per cause of its own; ``{origin}``, ``{before}``, ``{limit}`` and ``{note}`` are filled in."""
@@ -59,7 +62,7 @@ class CauseBook:
         """The cause that follows from the first non-finite tensor's name (everything before it was finite)."""
         if origin.startswith(BACKWARD_PREFIX):
             return NON_FINITE_GRADIENT
-        for prefixes, cause in (*COMMON_PREFIXES, *self.prefixes):
+        for prefixes, cause in (*COMMON_PREFIXES, *self.prefixes, *LAST_PREFIXES):
             if origin.startswith(prefixes):
                 return cause
         return NETWORK_OVERFLOW

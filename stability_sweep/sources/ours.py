@@ -56,7 +56,7 @@ class StoredSource:
     @property
     def place(self) -> str:
         """The database."""
-        return str(self._repository.database)
+        return str(self._repository)
 
     def frame(self) -> pd.DataFrame:
         """Its trials."""

@@ -33,6 +33,8 @@ OnDamaged = Callable[[int, TelemetryError], None]
 """Takes the trial whose telemetry or autopsy cannot be read, named as its results are, and why."""
 
 Content = TypeVar("Content")
+Trial = TypeVar("Trial")
+"""What a trial is known by."""
 
 
 class Results:
@@ -215,15 +217,13 @@ class Results:
             statement = statement.where(ResultRow.trial_id.in_(even_choice(study.study_id, most_per_outcome)))
         with self.database.session() as session:
             found = [(stored_result(row), content) for row, content in session.execute(statement)]
-        for stored, content in found:
-            try:
-                telemetry = Telemetry.from_bytes(content)
-            except TelemetryError as error:
-                if on_damaged is None:
-                    raise TelemetryError(f"trial {stored.number}: {error}") from error
-                on_damaged(stored.number, error)
-                continue
-            yield stored, telemetry
+
+        def tell(stored: StoredResult, error: TelemetryError) -> None:
+            if on_damaged is None:
+                raise TelemetryError(f"trial {stored.number}: {error}") from error
+            on_damaged(stored.number, error)
+
+        yield from _readable(found, Telemetry.from_bytes, tell)
 
     def telemetries_of(
         self, trial_ids: Iterable[int], *, on_damaged: OnDamaged | None = None
@@ -249,15 +249,17 @@ class Results:
 
 
 def _readable(
-    contents: Iterable[tuple[int, bytes]], read: Callable[[bytes], Content], on_damaged: OnDamaged | None
-) -> Iterator[tuple[int, Content]]:
+    contents: Iterable[tuple[Trial, bytes]],
+    read: Callable[[bytes], Content],
+    on_damaged: Callable[[Trial, TelemetryError], None] | None,
+) -> Iterator[tuple[Trial, Content]]:
     """Stored forms as what they hold; a damaged one is left out if somebody wants to hear of it, and raises if not."""
-    for trial_id, content in contents:
+    for trial, content in contents:
         try:
             found = read(content)
         except TelemetryError as error:
             if on_damaged is None:
                 raise
-            on_damaged(trial_id, error)
+            on_damaged(trial, error)
             continue
-        yield trial_id, found
+        yield trial, found

@@ -25,8 +25,8 @@ class DataSet:
     load: Callable[[Path | None], NDArray[np.float32]]
     """From a folder with its files (None: the environment's, the cache, a download) to all images, (images, pixels),
     values in [0, 1]. It raises `MissingDataError` if they are not to be had, a `DataError` if they are corrupt."""
-    may_be_missing: bool
-    """Whether it is not a part of what is installed."""
+    require: Callable[[Path | None], object] | None = None
+    """Raises what `load` would, without making images of its files; None for a part of what is installed."""
 
 
 def _load_mnist(data_dir: Path | None) -> NDArray[np.float32]:
@@ -37,14 +37,20 @@ def _load_mnist(data_dir: Path | None) -> NDArray[np.float32]:
     return training_images(data_dir).astype(np.float32) / np.float32(255)
 
 
+def _require_mnist(data_dir: Path | None) -> None:
+    from stability_sweep.targets.images.mnist import training_images
+
+    training_images(data_dir)
+
+
 def _load_digits(data_dir: Path | None) -> NDArray[np.float32]:
     from stability_sweep.targets.images.digits import digits_images
 
     return digits_images()
 
 
-MNIST = DataSet("MNIST", 60_000, _load_mnist, may_be_missing=True)
-DIGITS = DataSet("scikit-learn's digits", 1_797, _load_digits, may_be_missing=False)
+MNIST = DataSet("MNIST", 60_000, _load_mnist, _require_mnist)
+DIGITS = DataSet("scikit-learn's digits", 1_797, _load_digits)
 
 DATASETS: Registry[DataSet] = Registry(
     "stability_sweep.datasets", {name: f"{__name__}:{name.upper()}" for name in ("mnist", "digits")}

@@ -21,11 +21,11 @@ def available_dataset(config: DataConfig, data_dir: Path | None) -> str:
         DataError: if it is missing and the definition names no fallback, or if a file found is corrupt (a corrupt
             file is never a reason to fall back silently).
     """
-    dataset = DATASETS[config.dataset]
-    if not dataset.may_be_missing:
+    require = DATASETS[config.dataset].require
+    if require is None:
         return config.dataset
     try:
-        dataset.load(data_dir)
+        require(data_dir)
     except MissingDataError:
         if config.fallback is None:
             raise

@@ -29,7 +29,7 @@ class DataConfig(Frozen):
     @field_validator("fallback")
     @classmethod
     def _check_fallback(cls, name: str | None) -> str | None:
-        always_here = [known for known in DATASETS.names() if not DATASETS[known].may_be_missing]
+        always_here = [known for known in DATASETS.names() if DATASETS[known].require is None]
         return None if name is None else _known(name, always_here)
 
     @model_validator(mode="after")

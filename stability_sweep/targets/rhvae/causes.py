@@ -51,7 +51,6 @@ CAUSES = CauseBook(
         (("momentum", "loss.momentum"), EXPLODING_MOMENTUM),
         (("latent", "loss.prior", "loss.entropy"), EXPLODING_LATENT),
         (("log_likelihood", "potential_gradient", "loss.reconstruction"), LIKELIHOOD_OVERFLOW),
-        (("loss",), LOSS_OVERFLOW),
     ),
     sentences={
         EXP_OVERFLOW: "{origin} is an exponential, and overflowed (the largest number is {limit}): {before}.",

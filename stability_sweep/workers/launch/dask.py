@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import time
 import uuid
@@ -22,9 +21,9 @@ from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.storage.urls import mask
 from stability_sweep.workers.launch.command import NO_OPTIONS, WorkerOptions, worker_command, worker_environment
 from stability_sweep.workers.launch.finished import FinishedTrials
-from stability_sweep.workers.launch.local import LOG_LINES_SHOWN
+from stability_sweep.workers.launch.process_end import ended_well, last_lines
 from stability_sweep.workers.observer import SweepObserver
-from stability_sweep.workers.stopping import INTERRUPTED_EXIT_CODE, StopRequest
+from stability_sweep.workers.stopping import StopRequest
 
 POLL_INTERVAL_SECONDS = 0.5
 RETRIES = 3
@@ -160,8 +159,6 @@ def run_worker_process(order: WorkerOrder) -> int:
             if not was_asked_to_end and event.is_set():
                 was_asked_to_end = True
                 process.terminate()
-    was_still_starting = was_asked_to_end and process.returncode == -signal.SIGTERM  # it had no trial yet
-    if process.returncode not in (0, INTERRUPTED_EXIT_CODE) and not was_still_starting:
-        tail = " | ".join([line for line in output.splitlines() if line.strip()][-LOG_LINES_SHOWN:])
-        raise RuntimeError(f"a worker ended with exit code {process.returncode}: {mask(tail)}")
+    if not ended_well(process.returncode, was_asked_to_end=was_asked_to_end):
+        raise RuntimeError(f"a worker ended with exit code {process.returncode}: {mask(last_lines(output))}")
     return process.returncode

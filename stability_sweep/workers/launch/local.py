@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import signal
 import subprocess
 import tempfile
 import time
@@ -16,12 +15,12 @@ from stability_sweep.errors import OutageError, WorkerError
 from stability_sweep.storage import Repository, StoredStudy
 from stability_sweep.workers.launch.command import NO_OPTIONS, WorkerOptions, worker_command, worker_environment
 from stability_sweep.workers.launch.finished import FinishedTrials
+from stability_sweep.workers.launch.process_end import ended_well, last_lines
 from stability_sweep.workers.observer import SweepObserver
 from stability_sweep.workers.patience import Patience
 from stability_sweep.workers.stopping import INTERRUPTED_EXIT_CODE, StopRequest
 
 POLL_INTERVAL_SECONDS = 0.5
-LOG_LINES_SHOWN = 5
 
 MOST_RESTARTS = 3
 """So often a worker process that was killed is started again."""
@@ -137,8 +136,7 @@ class _WorkerProcess:
         self._start()
 
     def _log_end(self) -> str:
-        lines = [line for line in self._log.read_text(errors="replace").splitlines() if line.strip()]
-        return " | ".join(lines[-LOG_LINES_SHOWN:]) or "it printed nothing"
+        return last_lines(self._log.read_text(errors="replace")) or "it printed nothing"
 
     @property
     def is_alive(self) -> bool:
@@ -160,8 +158,5 @@ class _WorkerProcess:
 
     def check(self) -> None:
         """Raise `WorkerError` if the worker ended in any other way than done or interrupted."""
-        expected = {0, INTERRUPTED_EXIT_CODE}
-        if self._asked_to_end:
-            expected.add(-signal.SIGTERM)  # it was still starting, and had no trial yet
-        if self._process.returncode not in expected:
+        if not ended_well(self._process.returncode, was_asked_to_end=self._asked_to_end):
             raise WorkerError(f"{self._name} ended with exit code {self._process.returncode}: {self._log_end()}")
