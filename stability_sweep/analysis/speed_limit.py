@@ -19,7 +19,7 @@ from stability_sweep.space.roles import ROLES
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array
 
-RATES = 61
+RATES = 41
 """Learning rates that are looked at; between two of them the limit is interpolated."""
 
 DRAWS = 200

@@ -1,32 +1,39 @@
-"""P(diverge) at every point of the search space, with how sure that is.
+"""P(diverge by step t) at every point of the search space, with how sure that is.
 
-A Gaussian-process classifier (Rasmussen and Williams 2006, chapter 3) over the coordinates of `Encoding`: nearby
-settings behave alike, how near is learned from the trials (one length per coordinate, by the largest posterior of the
-kernel's parameters), and where there are no trials the band opens.
+A Gaussian process (`gaussian_process`) over the coordinates of `Encoding` and the logarithm of the step: the latent
+function is the log odds of diverging within a period of training, given that the trial lived until then. Nearby
+settings behave alike, how near is learned from the trials, bands are averaged over what is not known of that, and where
+there are no trials the band opens.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import wraps
+from functools import lru_cache, wraps
 
 import numpy as np
 import pandas as pd
-from scipy.special import expit, ndtri
+from scipy.special import log_expit, ndtri
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from typing_extensions import ParamSpec, TypeVar
 
+from stability_sweep.analysis.horizons import Horizons
+from stability_sweep.analysis.periods import Lives, Periods
 from stability_sweep.gaussian_process import (
     BinomialProcess,
     Cells,
-    SquaredExponential,
+    Matern52,
+    Mixture,
     cells_of,
     fit_binomial,
     learn_kernel,
+    prior_kernel,
+    propagate,
+    weighed_kernels,
 )
+from stability_sweep.gaussian_process.binomial import root_of
 from stability_sweep.results import columns
-from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.encoding import Encoding
 from stability_sweep.space.search_space import SearchSpace
@@ -44,9 +51,19 @@ BAND = 0.90
 RESOLUTION = 0.005
 """A band's end within this of 0 or 1 is drawn to it: no study of this size tells 0.1% from nothing."""
 
+DRAWS = 256
+"""From the posterior, for the band at a point."""
+
+MOST_CELLS = 600
+"""What more rows say is pooled: time grows with the cube."""
+
+MOST_LEARNED, MOST_AVERAGED = 250, 450
+"""Cells that the kernel is learned from; and up to how many cells there are several kernels: with more trials than
+that gives, one of them has nearly all the weight."""
+
 FOLDS = 5
 MOST_VALIDATED = 500
-CHUNK = 4000
+CHUNK = 1000
 """Points that are predicted at once, so that memory stays small."""
 
 QUALITY_COLUMNS = [columns.SCORE, columns.MODEL, columns.BASE_RATE, columns.TRIALS]
@@ -68,53 +85,83 @@ class Surface:
     """A fitted surface."""
 
     encoding: Encoding
-    kernel: SquaredExponential
-    process: BinomialProcess
+    periods: Periods
+    horizons: Horizons
+    mixture: Mixture
     cells: Cells
+    trials: int
+    """Trials that it rests on."""
 
     @property
-    def trials(self) -> int:
-        """Trials that it rests on."""
-        return int(self.cells.trials.sum())
+    def longest_steps(self) -> int:
+        """The longest horizon that was trained; what lies beyond is an extrapolation."""
+        return self.periods.longest
 
     @_on_one_thread
-    def predict(self, points: pd.DataFrame) -> pd.DataFrame:
-        """P(diverge) at points (a column per dimension): ``probability``, ``median``, ``low`` and ``high``.
+    def predict(self, points: pd.DataFrame, steps: int | None = None) -> pd.DataFrame:
+        """P(diverge) at points: ``probability``, ``median``, ``low`` and ``high``.
 
         The probability is the posterior mean: the one to bet on. The median is the one to look for a line in, since
         where little is known the mean leans to one half. The ends are those of the 90% credible band.
+
+        Args:
+            points: a column per dimension; others are ignored.
+            steps: within how many; None for the horizon at each point.
+
+        Raises:
+            ValueError: if `steps` is less than 1.
         """
-        parts = [self.process.latent(part) for part in _chunks(self.encoding.encode(points))]
-        mean = np.concatenate([part[0] for part in parts]) if parts else np.zeros(0)
-        deviation = np.sqrt(np.concatenate([part[1] for part in parts])) if parts else np.zeros(0)
-        reach = float(ndtri((1 + BAND) / 2)) * deviation
-        low, high = expit(mean - reach), expit(mean + reach)
-        return pd.DataFrame(
-            {
-                columns.PROBABILITY: _mean_probability(mean, deviation),
-                columns.MEDIAN: expit(mean),
-                columns.LOW: np.where(low < RESOLUTION, 0.0, low),
-                columns.HIGH: np.where(high > 1 - RESOLUTION, 1.0, high),
-            },
-            index=points.index,
-        )
+        encoded = self.encoding.encode(points)
+        periods, passed = self._passed(encoded, steps)
+        where = self.periods.coordinates_of(np.array(periods.ends, dtype=np.float64))
+        noise = _noise(len(where))
+        parts = [
+            _summary(*self.mixture.block_draws(_in_periods(encoded[part], where), noise), passed[part])
+            for part in _chunks(len(points))
+        ]
+        found = np.concatenate(parts, axis=1) if parts else np.zeros((4, 0))
+        names = [columns.PROBABILITY, columns.MEDIAN, columns.LOW, columns.HIGH]
+        return pd.DataFrame(dict(zip(names, found, strict=True)), index=points.index)
 
     @_on_one_thread
-    def draws(self, points: pd.DataFrame, count: int, *, seed: int) -> Array:
-        """Joint draws of P(diverge) from the posterior, (count, points): what belongs together stays together."""
-        return expit(self.process.draws(self.encoding.encode(points), count, seed))
+    def draws(self, points: pd.DataFrame, count: int, *, seed: int, steps: int | None = None) -> Array:
+        """Joint draws of P(diverge) from the posterior, (count, points): what belongs together stays together.
+
+        Args:
+            points: a column per dimension.
+            count: of draws.
+            seed: the same one gives the same draws.
+            steps: as for `predict`.
+        """
+        encoded = self.encoding.encode(points)
+        periods, passed = self._passed(encoded, steps)
+        where = _in_periods(encoded, self.periods.coordinates_of(np.array(periods.ends, dtype=np.float64)))
+        latent = self.mixture.draws(where.reshape(-1, where.shape[2]), count, seed=seed)
+        return _by_then(latent.reshape(count, *where.shape[:2]), passed)
 
     def nearness(self, one: pd.DataFrame, others: pd.DataFrame) -> Array:
         """How alike the model thinks that settings behave, from 0 to 1, (one, others)."""
-        return self.kernel(self.encoding.encode(one), self.encoding.encode(others)) / self.kernel.variance
+        within = Matern52(1.0, self.mixture.processes[0].kernel.lengths[:-1])
+        return within(self.encoding.encode(one), self.encoding.encode(others))
+
+    def _passed(self, encoded: Array, steps: int | None) -> tuple[Periods, Array]:
+        """The periods until then, and how much of each lies before it, (points, periods)."""
+        if steps is None:
+            return self.periods, self.periods.passed(self.horizons.at(encoded))
+        if steps < 1:
+            raise ValueError(f"expected at least 1 step, got {steps}")
+        periods = self.periods.beyond(steps) if steps > self.periods.longest else self.periods
+        return periods, periods.passed(np.full(len(encoded), float(steps)))
 
 
 @_on_one_thread
 def fit_surface(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Surface | None:
     """The surface of a study's trials.
 
+    Trials that ran for less than others are no mixture: each one counts for as long as it was under observation.
+
     Args:
-        frame: trials from `study_frame`; failed ones are left out. All have the horizon that the definition says.
+        frame: trials from `study_frame`; failed ones are left out. Without a column of steps, divergence has no time.
         space: its search space.
         seed: of the choice of trials where there are too many.
 
@@ -125,12 +172,20 @@ def fit_surface(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Su
     encoding = Encoding.of(space)
     if len(trials) < FEWEST_TRIALS or not encoding.dimensions:
         return None
-    coordinates, diverged = encoding.encode(trials), _diverged(trials)
-    kernel = learn_kernel(coordinates, diverged, seed)
-    cells = cells_of(
-        coordinates, diverged[:, None], lambda cells: _fit(kernel, cells), np.array(kernel.lengths), seed=seed
-    )
-    return Surface(encoding, kernel, _fit(kernel, cells), cells)
+    encoded, lives = encoding.encode(trials), Lives.of(trials)
+    horizons = Horizons.of(trials, encoded, lives)
+    periods = Periods.until(horizons.longest)
+    points, counts = lives.rows(encoded, periods)
+    mean = _neutral_mean(prior_kernel(points.shape[1]), periods)
+    few = _pooled(points, counts, prior_kernel(points.shape[1]), mean, MOST_LEARNED, seed)
+    if len(Cells.merged(points, counts).trials) <= MOST_AVERAGED:
+        kernels = weighed_kernels(few.points, *few.sums.T, mean=mean)
+    else:
+        kernels = [(1.0, learn_kernel(few.points, *few.sums.T, mean=mean))]
+    cells = _pooled(points, counts, kernels[0][1], mean, MOST_CELLS, seed)
+    processes = tuple(propagate(kernel, cells.points, *cells.sums.T, mean=mean) for _, kernel in kernels)
+    mixture = Mixture(processes, np.array([weight for weight, _ in kernels]))
+    return Surface(encoding, periods, horizons, mixture, cells, len(trials))
 
 
 @_on_one_thread
@@ -152,19 +207,19 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     trials = counted(frame)
     if len(trials) > MOST_VALIDATED:
         trials = trials.sample(MOST_VALIDATED, random_state=seed)
-    coordinates, diverged = surface.encoding.encode(trials), _diverged(trials)
+    encoded, lives = surface.encoding.encode(trials), Lives.of(trials)
+    diverged = lives.diverged.astype(np.float64)
     if len(set(diverged)) < 2:
         return pd.DataFrame(columns=QUALITY_COLUMNS)
-    _, group = np.unique(coordinates.round(9), axis=0, return_inverse=True)
+    _, group = np.unique(encoded.round(9), axis=0, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()] % FOLDS
     model, base = np.zeros(len(trials)), np.zeros(len(trials))
     for part in range(FOLDS):
         test, training = fold == part, fold != part
         if not test.any() or not training.any():
             continue
-        process = _fit(surface.kernel, Cells.merged(coordinates[training], diverged[training, None]))
-        mean, variance = process.latent(coordinates[test])
-        model[test] = _mean_probability(mean, np.sqrt(variance))
+        known = _refitted(surface, encoded[training], Lives(lives.steps[training], lives.diverged[training]), seed)
+        model[test] = known.predict(trials[test])[columns.PROBABILITY]
         base[test] = (diverged[training].sum() + 1) / (training.sum() + 2)  # Laplace's rule: never exactly 0 or 1
     scores: dict[str, Callable[[Array], float]] = {
         "log loss": lambda p: float(-np.mean(np.log(np.where(diverged > 0, p, 1 - p).clip(1e-9)))),
@@ -174,21 +229,85 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     return pd.DataFrame(rows, columns=QUALITY_COLUMNS)
 
 
-def _diverged(trials: pd.DataFrame) -> Array:
-    return np.asarray(trials[columns.OUTCOME] == Outcome.DIVERGED.value, dtype=np.float64)
+def _refitted(surface: Surface, encoded: Array, lives: Lives, seed: int) -> Surface:
+    """The surface of other trials with the heaviest kernel of this one."""
+    points, counts = lives.rows(encoded, surface.periods)
+    heaviest = surface.mixture.processes[0]
+    cells = _pooled(points, counts, heaviest.kernel, heaviest.mean, MOST_CELLS, seed)
+    process = propagate(heaviest.kernel, cells.points, *cells.sums.T, mean=heaviest.mean)
+    mixture = Mixture((process,), np.ones(1))
+    return Surface(surface.encoding, surface.periods, surface.horizons, mixture, cells, len(encoded))
 
 
-def _fit(kernel: SquaredExponential, cells: Cells) -> BinomialProcess:
-    return fit_binomial(kernel, cells.points, cells.sums[:, 0], cells.trials)
+def _pooled(points: Array, counts: Array, kernel: Matern52, mean: float, most: int, seed: int) -> Cells:
+    """Few enough cells: pools where the outcome is certain are large.
+
+    Args:
+        points: of the rows, (rows, coordinates).
+        counts: "diverged" and "trials" of each, (rows, 2).
+        kernel: in whose lengths neighbours are near.
+        mean: of the latent function before any trial.
+        most: cells.
+        seed: of the choice of rows for the pilot.
+    """
+
+    def pilot(cells: Cells) -> BinomialProcess:
+        return fit_binomial(kernel, cells.points, *cells.sums.T, mean=mean)
+
+    return cells_of(points, counts, pilot, np.array(kernel.lengths), seed=seed, most=most)
 
 
-def _mean_probability(mean: Array, deviation: Array) -> Array:
-    """Mean of 1 / (1 + exp(-f)) over f ~ N(mean, deviation^2), by Gauss-Hermite quadrature."""
-    nodes, weights = np.polynomial.hermite.hermgauss(24)
-    values = expit(mean[:, None] + np.sqrt(2.0) * deviation[:, None] * nodes)
-    return np.asarray(values @ weights / np.sqrt(np.pi))
+def _neutral_mean(kernel: Matern52, periods: Periods) -> float:
+    """The mean of the latent function with which, before any trial, P(diverge by the longest horizon) is one half."""
+    from scipy.optimize import brentq
+
+    where = np.zeros((len(periods.ends), len(kernel.lengths)))
+    where[:, -1] = periods.coordinates
+    latent = _noise(len(where)) @ root_of(kernel(where, where), kernel.variance).T
+    everything = np.ones((1, len(where)))
+
+    def excess(mean: float) -> float:
+        return float(_by_then((latent + mean)[:, None, :], everything).mean()) - 0.5
+
+    return float(brentq(excess, -60.0, 20.0, xtol=1e-6))
 
 
-def _chunks(coordinates: Array) -> Iterator[Array]:
-    for start in range(0, len(coordinates), CHUNK):
-        yield coordinates[start : start + CHUNK]
+def _in_periods(encoded: Array, where: Array) -> Array:
+    """Every point in every period, which lie there on the axis of time: (points, periods, coordinates + 1)."""
+    within = np.broadcast_to(where[None, :, None], (len(encoded), len(where), 1))
+    return np.concatenate([np.repeat(encoded[:, None, :], len(where), axis=1), within], axis=2)
+
+
+def _by_then(latent: Array, passed: Array) -> Array:
+    """P(diverge) after the log odds of every period, (..., points, periods), of which so much has passed.
+
+    Within a period the risk is taken for constant in the logarithm of the step.
+    """
+    return np.asarray(-np.expm1(np.einsum("...pj,pj->...p", log_expit(-latent), passed)))
+
+
+def _summary(mean: Array, drawn: Array, passed: Array) -> Array:
+    """Probability, median, low and high, (4, points), of latent means and draws, (draws, points, periods)."""
+    probability = _by_then(drawn, passed)
+    low, high = np.quantile(probability, [(1 - BAND) / 2, (1 + BAND) / 2], axis=0)
+    return np.stack(
+        [
+            probability.mean(axis=0),
+            _by_then(mean, passed),
+            np.where(low < RESOLUTION, 0.0, low),
+            np.where(high > 1 - RESOLUTION, 1.0, high),
+        ]
+    )
+
+
+@lru_cache
+def _noise(dimensions: int) -> Array:
+    """Standard normal numbers that fill their space evenly, (draws, dimensions); always the same."""
+    from scipy.stats import qmc
+
+    return np.asarray(ndtri(qmc.Sobol(dimensions, rng=0).random(DRAWS)))
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    for start in range(0, count, CHUNK):
+        yield slice(start, start + CHUNK)

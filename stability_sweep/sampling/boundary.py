@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from stability_sweep.gaussian_process import (
     BinomialProcess,
     Cells,
-    SquaredExponential,
+    Matern52,
     cells_of,
     fit_binomial,
     learn_kernel,
@@ -50,6 +50,9 @@ MOST_CELLS = 512
 
 GROWTH = 1.1
 """The kernel is learned anew when there are so many times as many trials as at the last time."""
+
+KERNEL_TRIALS = 300
+"""The kernel is learned from at most so many of them: time grows with the cube."""
 
 FEWEST_TRIALS, LEAST_WEIGHT = 8, 0.5
 """The model needs so many trials that count for at least so much."""
@@ -205,10 +208,10 @@ class _View:
 
     key: tuple[str, str]
     reader: EvidenceReader
-    kernels: dict[tuple[int, bool], SquaredExponential] = field(default_factory=dict)
+    kernels: dict[tuple[int, bool], Matern52] = field(default_factory=dict)
     """The newest, by the number of trials that it was learned from and whether some of them are guesses."""
 
-    def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> SquaredExponential:
+    def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> Matern52:
         """Learned from the first 8, 9, 10, 11, 13, ... trials, so that whoever asks comes to the same."""
         counts = evidence.weight >= LEAST_WEIGHT
         count = FEWEST_TRIALS
@@ -216,12 +219,15 @@ class _View:
             count = math.ceil(count * GROWTH)
         key = (count, evidence.guessed > 0)
         if key not in self.kernels:
-            points = coordinates.encode(evidence.values[counts][:count])
-            self.kernels = {key: learn_kernel(points, evidence.diverged[counts][:count], seed)}
+            chosen = np.flatnonzero(counts)[:count]
+            if count > KERNEL_TRIALS:
+                chosen = np.random.default_rng(seed).choice(chosen, KERNEL_TRIALS, replace=False)
+            points = coordinates.encode(evidence.values[chosen])
+            self.kernels = {key: learn_kernel(points, evidence.diverged[chosen], np.ones(len(chosen)))}
         return self.kernels[key]
 
 
-def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: SquaredExponential, seed: int) -> BinomialProcess:
+def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: Matern52, seed: int) -> BinomialProcess:
     """The latent function after the finished trials, and as firmly held as the running ones will hold it."""
 
     def fit(cells: Cells) -> BinomialProcess:

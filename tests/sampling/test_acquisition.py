@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.special import expit
 
-from stability_sweep.gaussian_process import BinomialProcess, SquaredExponential, fit_binomial
+from stability_sweep.gaussian_process import BinomialProcess, Matern52, fit_binomial
 from stability_sweep.sampling.acquisition import (
     expected_weight,
     imagine,
@@ -24,7 +24,7 @@ LINE = np.linspace(0, 1, 101)[:, None]
 def process(diverged: list[float], total: list[float] | None = None) -> BinomialProcess:
     """Trials at even points of one axis."""
     points = np.linspace(0.1, 0.9, len(diverged))[:, None]
-    kernel = SquaredExponential(20.0, (0.25,))
+    kernel = Matern52(20.0, (0.25,))
     return fit_binomial(kernel, points, np.array(diverged), np.array(total or [1.0] * len(diverged)))
 
 

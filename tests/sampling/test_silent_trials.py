@@ -116,7 +116,9 @@ def line_error(study: optuna.Study) -> float:
     trials = [t for t in study.trials if t.state is TrialState.COMPLETE or has_diverged(t) or beyond(t.params) > 0]
     outcomes = np.array([float(beyond(trial.params) > 0) for trial in trials])
     points = coordinates.encode(np.array([coordinates.internal(trial.params) for trial in trials]))
-    process = fit_binomial(learn_kernel(points, outcomes, 0), points, outcomes, np.ones(len(outcomes)))
+    process = fit_binomial(
+        learn_kernel(points, outcomes, np.ones(len(outcomes))), points, outcomes, np.ones(len(outcomes))
+    )
     decades = np.linspace(-6, -1, 501)
     errors = []
     for batch in (0.1, 0.3, 0.5, 0.7):
