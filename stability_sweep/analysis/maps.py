@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from stability_sweep.analysis.baseline import baseline_point
-from stability_sweep.analysis.speed_limit import representatives
+from stability_sweep.analysis.lines import representatives
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis

@@ -37,7 +37,7 @@ from stability_sweep.results import columns
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.encoding import Encoding
 from stability_sweep.space.search_space import SearchSpace
-from stability_sweep.typing import Array
+from stability_sweep.typing import Array, Mask
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
@@ -227,6 +227,19 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
     }
     rows = [[name, score(model), score(base), len(trials)] for name, score in scores.items()]
     return pd.DataFrame(rows, columns=QUALITY_COLUMNS)
+
+
+def without(surface: Surface, trials: pd.DataFrame, left_out: Mask, *, seed: int = 0) -> Surface:
+    """What the other trials say, with the heaviest kernel of all of them.
+
+    Args:
+        surface: of all trials.
+        trials: those trials.
+        left_out: which of them are to be forgotten, (trials,).
+        seed: of the choice of trials where there are too many.
+    """
+    kept = trials[~left_out]
+    return _refitted(surface, surface.encoding.encode(kept), Lives.of(kept), seed)
 
 
 def _refitted(surface: Surface, encoded: Array, lives: Lives, seed: int) -> Surface:

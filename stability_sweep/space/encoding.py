@@ -34,6 +34,11 @@ class Encoding:
         """The dimensions, in order."""
         return tuple(self.dimensions)
 
+    def first_coordinate(self, name: str) -> int:
+        """The first coordinate of a dimension, of which some have several."""
+        before = [self.coordinates.dimensions[other] for other in self.names[: self.names.index(name)]]
+        return sum(len(dimension.columns(np.zeros(1))) for dimension in before)
+
     def encode(self, points: pd.DataFrame) -> Array:
         """Coordinates of points, (points, coordinates); one column per dimension is read, others are ignored."""
         if not self.dimensions:

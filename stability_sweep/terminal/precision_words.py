@@ -2,37 +2,68 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from stability_sweep.analysis.precision import Precision
     from stability_sweep.storage import Repository, StoredStudy
 
 
 def precision_in_words(repository: Repository, study: StoredStudy) -> str | None:
-    """``known to within 0.14 decades after 83 trials (asked: 0.1; ...)``; None where no precision is asked for."""
+    """``known to within 0.14 decades after 83 trials (asked: 0.1). Not yet enough: ...``; None where none is asked."""
     asked = study.definition.budget.precision
-    found = precision_figures(repository, study)
-    if found is None:
+    found = _present(repository, study)
+    if asked is None:
         return None
-    if found["decades"] is None:
+    if found is None:
         return f"not known yet: too few trials for a surface (asked: within {asked:g} decades)"
     from stability_sweep.analysis.baseline import baseline_in_words
 
-    standing = baseline_in_words(study.definition.space, study.definition.space.core)
-    return (
-        f"known to within {found['decades']:.2g} decades after {found['trials']} trials (asked: {asked:g}; least known "
-        f"at batch size {found['batch_size']:g}, clip norm {found['clip']}){standing and f'. {standing}'}"
-    )
+    where = [
+        *([] if found.batch_size is None else [f"batch size {found.batch_size:g}"]),
+        *([] if found.clip is None else [f"clip norm {found.clip}"]),
+    ]
+    least = f"; least known at {', '.join(where)}" if where else ""
+    parts = [f"known to within {found.decades:.2g} decades after {found.trials} trials (asked: {asked:g}{least})"]
+    reasons = found.why_not(asked)
+    if reasons:
+        parts.append(f"Not enough to stop: {'; '.join(reasons)}")
+    else:
+        parts.append(f"Enough to stop: {found.forecast}, and {found.unseen}")
+    if found.is_out_of_reach(asked):
+        parts.append(f"Out of reach here: the budget gives about {found.attainable_decades:.2g} decades")
+    return ". ".join([*parts, *filter(None, [baseline_in_words(study.definition.space, study.definition.space.core)])])
 
 
 def precision_figures(repository: Repository, study: StoredStudy) -> dict[str, Any] | None:
-    """The present figure for machines; None where no precision is asked for: it takes a second or two."""
+    """The present figure for machines; None where no precision is asked for: it takes a second or two.
+
+    ``why_not`` is None where it is met; without a surface yet all figures are None.
+    """
     asked = study.definition.budget.precision
+    found = _present(repository, study)
     if asked is None:
+        return None
+    if found is None:
+        names = ("decades", "trials", "batch_size", "clip", "unseen", "forecast", "attainable_decades")
+        return {"asked": asked, "met": False, "why_not": "too few trials for a surface", **dict.fromkeys(names)}
+    reasons = found.why_not(asked)
+    figures = {name: None if math.isnan(value) else value for name, value in asdict(found.forecast).items()}
+    return {
+        "asked": asked,
+        "met": not reasons,
+        "why_not": "; ".join(reasons) or None,
+        **asdict(found),
+        "unseen": {**asdict(found.unseen), "decades": found.unseen.decades},
+        "forecast": {**figures, "passed": found.forecast.passed},
+    }
+
+
+def _present(repository: Repository, study: StoredStudy) -> Precision | None:
+    if study.definition.budget.precision is None:
         return None
     from stability_sweep.workers.ending import present_precision
 
-    found = present_precision(repository, study)
-    figures = dict.fromkeys(("decades", "trials", "batch_size", "clip")) if found is None else asdict(found)
-    return {"asked": asked, **figures}
+    return present_precision(repository, study)
