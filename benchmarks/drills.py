@@ -66,7 +66,7 @@ def _kill(repository: Repository, folder: Path, workers: int, wanted: int) -> in
         crew.start(workers)
         while kills < wanted and any(process.is_alive() for process in crew.processes):
             time.sleep(generator.uniform(0.0, 0.3))
-            at_work = {worker.process_id for worker in fleet.present() if worker.alive and worker.trial is not None}
+            at_work = {worker.process_id for worker in fleet.present() if worker.alive and worker.trials}
             victims = [process for process in crew.processes if process.is_alive() and process.pid in at_work]
             if victims:
                 victim = generator.choice(victims)

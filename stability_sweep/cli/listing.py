@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from stability_sweep.cli.options import AsJson, Storage, open_repository
 from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
 from stability_sweep.errors import DefinitionError
+from stability_sweep.terminal.fleet_words import summary_json
 
 
 def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) -> None:
@@ -27,7 +26,7 @@ def list_studies(storage: Storage = DEFAULT_STORAGE, as_json: AsJson = False) ->
     for words in repository.foreign_copies().values():
         say(words, err=True)
     if as_json:
-        say_json([asdict(summary) for summary in summaries])
+        say_json([summary_json(summary) for summary in summaries])
         return
     width = max([len("study"), *(len(summary.study) for summary in summaries)])
     say(f"{'study':<{width}}  finished  budget  running  diverged")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
-
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
 from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.terminal.fleet_words import summary_json, work_in_words
 from stability_sweep.terminal.precision_words import precision_figures, precision_in_words
 
 
@@ -21,7 +20,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
     study = repository.get_study(name)
     summary = repository.summary(study)
     if as_json:
-        say_json({**asdict(summary), "precision": precision_figures(repository, study)})
+        say_json({**summary_json(summary), "precision": precision_figures(repository, study)})
         return
     say(f"study     {summary.study}")
     say(f"finished  {summary.finished} of {summary.budget}")
@@ -35,8 +34,7 @@ def status(name: Name, storage: Storage = DEFAULT_STORAGE, as_json: AsJson = Fal
         holder, seconds = summary.lock
         say(f"lock      held by {holder} for {seconds:.0f} s: no other worker can begin a new trial")
     for worker in summary.workers:
-        work = "no trial" if worker.trial is None else f"trial {worker.trial}"
         say(
             f"worker    {worker.host}:{worker.process_id} on {worker.device}, {'alive' if worker.alive else 'DEAD'}, "
-            f"last seen {worker.last_seen_seconds:.0f} s ago, {work}"
+            f"last seen {worker.last_seen_seconds:.0f} s ago, {work_in_words(worker.trials)}"
         )

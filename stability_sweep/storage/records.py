@@ -110,8 +110,8 @@ class WorkerStatus:
     host: str
     process_id: int
     device: str
-    trial: int | None
-    """Number of the trial that it runs."""
+    trials: list[int]
+    """Numbers of the trials that it holds and runs, the smallest first."""
     last_seen_seconds: float
     """How long ago, on the database's clock."""
     alive: bool

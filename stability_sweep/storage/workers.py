@@ -6,6 +6,7 @@ Every age is measured on the database's clock. A worker that was not seen for lo
 from __future__ import annotations
 
 import uuid
+from collections import defaultdict
 
 from sqlalchemy import String, cast, func, select, update
 
@@ -63,31 +64,32 @@ class Workers:
         """Workers that did not say goodbye, the last seen first."""
         age = database_seconds() - WorkerRow.last_seen
         running = (
-            select(HoldRow.worker_id, func.min(trials.c.number).label("number"))
+            select(HoldRow.worker_id, trials.c.number)
             .join(trials, trials.c.trial_id == HoldRow.trial_id)
             .outerjoin(ResultRow, ResultRow.trial_id == trials.c.trial_id)
             .where(trials.c.study_id == self._study_id, cast(trials.c.state, String(20)) == "RUNNING")
-            .where(ResultRow.trial_id.is_(None))
-            .group_by(HoldRow.worker_id)
-            .subquery()
+            .order_by(trials.c.number)
         )
+        present = (
+            select(WorkerRow, age)
+            .where(WorkerRow.study_id == self._study_id, WorkerRow.ended_at.is_(None))
+            .order_by(age)
+        )
+        held: dict[str, list[int]] = defaultdict(list)
         with self._database.session() as session:
-            rows = session.execute(
-                select(WorkerRow, age, running.c.number)
-                .outerjoin(running, running.c.worker_id == WorkerRow.worker_id)
-                .where(WorkerRow.study_id == self._study_id, WorkerRow.ended_at.is_(None))
-                .order_by(age)
-            ).all()
+            rows = session.execute(present).all()
+            for worker_id, number in session.execute(running):
+                held[worker_id].append(number)
             return [
                 WorkerStatus(
                     host=row.host,
                     process_id=row.process_id,
                     device=row.device,
-                    trial=number,
+                    trials=held[row.worker_id],
                     last_seen_seconds=max(0.0, round(float(seconds), 1)),
                     alive=float(seconds) <= row.grace_seconds,
                 )
-                for row, seconds, number in rows
+                for row, seconds in rows
             ]
 
     def living_on(self, host: str) -> int:

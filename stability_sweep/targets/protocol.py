@@ -44,6 +44,10 @@ class Prepared(Protocol):
     def device(self) -> torch.device:
         """Where it runs."""
 
+    @property
+    def trials_at_once(self) -> int:
+        """How many trials a worker takes hold of at a time, to be trained together; 1 where each is trained alone."""
+
     def run(
         self,
         settings: Any,

@@ -1,13 +1,15 @@
-"""Which trial a worker takes hold of next: one that was lost, one that waits, or a new one within the budget.
+"""Which trials a worker takes hold of next: lost ones, waiting ones, or new ones within the budget.
 
-Every step may be repeated after an outage. Whatever a broken attempt left behind is found again: a trial that this
-worker holds already, or one that nobody holds.
+Every step may be repeated after an outage. Whatever a broken attempt left behind is found again: trials that this
+worker holds already, or that nobody holds.
 """
 
 from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Iterator
+from itertools import islice
 from typing import NamedTuple
 
 import optuna
@@ -42,7 +44,9 @@ class HeldTrial(NamedTuple):
 
 
 class Holds:
-    """Hands out the trials of one study to one worker, which runs one at a time.
+    """Hands out the trials of one study to one worker, as many at a time as it asks for.
+
+    What a worker holds when it asks, it holds from an attempt that broke off: whoever asks has no trial left to run.
 
     Args:
         repository: where the study lives.
@@ -79,8 +83,13 @@ class Holds:
         self._taking: int | None = None
         """Id of the trial that is being taken."""
 
-    def next_trial(self) -> HeldTrial | None:
-        """The next trial to run; None if there is nothing to do now (others may still run).
+    def next_trials(self, most: int) -> list[HeldTrial]:
+        """The next trials to run, each once; none if there is nothing to do now (others may still run).
+
+        After an outage the whole call is to be repeated: it finds first what this worker holds by then.
+
+        Args:
+            most: how many at most, 1 or more.
 
         Raises:
             StudyError: if the study is no longer there.
@@ -89,16 +98,16 @@ class Holds:
         self._taking = None
         started = time.monotonic()
         try:
-            taken = self._held_trial() or self._new()
+            taken = list(islice(self._open_ones(), most))
+            while len(taken) < most and (new := self._new()) is not None:
+                taken.append(new)
         except KeyError as error:
             if self._taking is not None and self._holds.has_trial(self._taking):
                 raise  # a bug, and no trial that Optuna does not know any more
             self._holds.next_number()  # says so if the whole study is gone
             raise VanishedTrialError("a trial vanished while it was being taken") from error
-        if taken is None:
-            return None
         stood_still = time.monotonic() - started > self._grace_seconds
-        return None if stood_still and not self.holds(taken.identity.trial_id) else taken
+        return [held for held in taken if self.holds(held.identity.trial_id)] if stood_still else taken
 
     def is_finished(self) -> bool:
         """Whether every trial has an outcome, and the budget is used up or the precision reached."""
@@ -114,11 +123,15 @@ class Holds:
             with vanished():
                 self._trials.set_state(trial_id, TrialState.WAITING)
 
-    def _held_trial(self) -> HeldTrial | None:
-        """One that this worker holds already (an attempt that broke off), that was lost, or that waits."""
+    def _open_ones(self) -> Iterator[HeldTrial]:
+        """Those that this worker holds already (an attempt that broke off), then those that were lost or wait.
+
+        They are listed once, so that none comes twice, and are taken one by one as they are asked for.
+        """
         trials = self._holds.open_trials()
         self._watch_unheld(trials)
-        for trial in trials:
+        # Its own come first: what waits may be more than it asks for, and would leave some of its own with it unseen.
+        for trial in sorted(trials, key=lambda trial: trial.worker_id != self._worker_id):
             self._taking = trial.trial_id
             hold = self._take(trial)
             if hold is None or self._is_settled(trial, hold):
@@ -127,8 +140,10 @@ class Holds:
                 continue  # it was ended by another program
             # Another process may have made it.
             self._trials.learn_of_others()
-            return self._with_point(trial.trial_id, hold)
-        return None
+            held = self._with_point(trial.trial_id, hold)
+            if held is None:
+                return
+            yield held
 
     def _take(self, trial: OpenTrial) -> Hold | None:
         if trial.worker_id == self._worker_id:

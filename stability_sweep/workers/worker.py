@@ -1,9 +1,12 @@
-"""One process's loop: take a trial, train it, deliver its result."""
+"""One process's loop: take trials, train them, deliver their results."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
+from collections import deque
+from collections.abc import Iterable
+from functools import partial
 
 import optuna
 import torch
@@ -46,10 +49,11 @@ class Worker:
         repository: where the study lives.
         study: the study.
         prepared: its target, ready to run on the device that the trials use.
-        stop: when a stop is requested, the running trial goes back to the queue.
+        stop: when a stop is requested, the running trial goes back to the queue, and so does every other that is held.
         observer: told about this worker's trials.
-        shares_cores: before every trial, take this worker's share of the cores that it is allowed: as many threads as
-            there are cores for every worker that lives on this host. Otherwise torch's threads stay as they are.
+        shares_cores: before every trial (or every few that are trained at once), take this worker's share of the
+            cores that it is allowed: as many threads as there are cores for every worker that lives on this host.
+            Otherwise torch's threads stay as they are.
     """
 
     def __init__(
@@ -72,6 +76,7 @@ class Worker:
         self._stop = stop
         self._observer: SweepObserver = observer or SilentObserver()
         self._finished = 0
+        self._failures_in_a_row = 0
         self._provenance = provenance_here(prepared.device)
         self._trials = self._open_trials()
         self._workers = Workers(repository.database, study)
@@ -144,12 +149,12 @@ class Worker:
 
     def _work(self, worker_id: str, heartbeat: Heartbeat) -> int:
         holds = self._holds(worker_id, heartbeat)
-        failures, pause = 0, SHORTEST_POLL_SECONDS
+        pause = SHORTEST_POLL_SECONDS
         longest_poll_seconds = min(self._interval_seconds, LONGEST_POLL_SECONDS)
         while not self._stop.requested:
             try:
-                held = self._patience("asking for a trial", holds.next_trial)
-                if held is None:
+                held = self._patience("asking for a trial", partial(holds.next_trials, self._prepared.trials_at_once))
+                if not held:
                     if self._patience("asking whether the study is finished", holds.is_finished):
                         break
                     self._stop.wait(pause)
@@ -158,18 +163,13 @@ class Worker:
                 pause = SHORTEST_POLL_SECONDS
                 if self._shares_cores:
                     self._take_share_of_cores()
-                result = self._run_trial(held, holds)
+                self._run_trials(held, holds)
             except StopTrainingError:
                 break
             except (VanishedTrialError, ForeignResultError) as error:
                 logger.warning("%s; this worker looks at the study anew", error)
                 self._trials = self._patience("opening the study anew", self._open_trials)
                 holds = self._holds(worker_id, heartbeat)
-                continue
-            self._finished += 1
-            failures = failures + 1 if result.outcome is Outcome.FAILED else 0
-            if failures == FAILURES_IN_A_ROW:
-                raise WorkerError(f"{failures} trials in a row failed, the last one with: {result.failure}")
         return self._finished
 
     def _take_share_of_cores(self) -> None:
@@ -184,6 +184,46 @@ class Worker:
         if threads != torch.get_num_threads():
             torch.set_num_threads(threads)
             self._provenance = provenance_here(self._prepared.device)
+
+    def _run_trials(self, held: Iterable[HeldTrial], holds: Holds) -> None:
+        """Run trials that this worker holds; whatever ends that early, those not begun go back to the queue.
+
+        One after the other: no target trains several at once so far, and one that does replaces this loop.
+
+        Raises:
+            StopTrainingError: if a stop is requested.
+            WorkerError: if trials fail one after the other.
+        """
+        left = deque(held)
+        try:
+            while left:
+                if self._stop.requested:
+                    raise StopTrainingError
+                self._count(self._run_trial(left.popleft(), holds))
+                while left and not self._still_holds(left[0], holds):
+                    left.popleft()
+        finally:
+            self._give_back(left, holds)
+
+    def _still_holds(self, held: HeldTrial, holds: Holds) -> bool:
+        """Whether a trial that had to wait for others is still this worker's: it may have been taken for dead."""
+        is_held = self._patience("asking whether a trial is still held", partial(holds.holds, held.identity.trial_id))
+        if not is_held:
+            logger.warning("trial %d is no longer this worker's, which had not begun it", held.identity.number)
+        return is_held
+
+    def _give_back(self, held: Iterable[HeldTrial], holds: Holds) -> None:
+        """Put trials back into the queue, as far as the database answers; else they are lost ones when this ends."""
+        with contextlib.suppress(StorageError), self._repository.errors():
+            for each in held:
+                with contextlib.suppress(VanishedTrialError):
+                    holds.give_back(each.identity.trial_id)
+
+    def _count(self, result: TrialResult) -> None:
+        self._finished += 1
+        self._failures_in_a_row = self._failures_in_a_row + 1 if result.outcome is Outcome.FAILED else 0
+        if self._failures_in_a_row == FAILURES_IN_A_ROW:
+            raise WorkerError(f"{FAILURES_IN_A_ROW} trials in a row failed, the last one with: {result.failure}")
 
     def _run_trial(self, held: HeldTrial, holds: Holds) -> TrialResult:
         trial, point, identity = held

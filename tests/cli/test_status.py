@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from stability_sweep.storage import Database, Repository
+from stability_sweep.storage.trial_holds import TrialHolds
 from stability_sweep.storage.workers import Workers
 from tests.cli.conftest import Cli
 from tests.conftest import build_study, diverges_above, make_definition
@@ -30,6 +31,27 @@ def test_status_shows_workers_alive_and_dead_and_forgets_those_that_left(cli: Cl
     assert {worker["host"]: worker["alive"] for worker in workers} == {
         "alive.example.org": True, "dead.example.org": False,
     }  # fmt: skip
+
+
+def test_status_tells_every_trial_that_a_worker_runs(cli: Cli, tmp_path: Path) -> None:
+    database = Database.open(f"sqlite:///{tmp_path / 'stability-sweep.db'}", create=True)
+    study = Repository(database).create_study(make_definition(), "digits")
+    workers = {
+        host: Workers(database, study).join(host=host, process_id=1, device="cpu", grace_seconds=3600)
+        for host in ("idle", "busy")
+    }
+    storage = database.optuna_storage
+    for number in range(3):
+        trial_id = storage.create_new_trial(study.study_id)
+        if number != 1:
+            TrialHolds(database, study).hold(trial_id, workers["busy"])
+    database.close()
+    told = cli("status", "small").stdout
+    assert re.search(r"^worker    busy:1 on cpu, alive, last seen \d+ s ago, trials 0 and 2$", told, re.M)
+    listed = json.loads(cli("list", "--json").stdout)[0]["workers"]
+    found = json.loads(cli("status", "small", "--json").stdout)["workers"]
+    for of in (listed, found):
+        assert {one["host"]: (one["trial"], one["trials"]) for one in of} == {"idle": (None, []), "busy": (0, [0, 2])}
 
 
 @pytest.mark.parametrize(("trials", "knows"), [(40, True), (3, False)])

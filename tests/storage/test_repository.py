@@ -229,7 +229,13 @@ def test_the_summary_counts_outcomes_and_states(anywhere: Repository) -> None:
     assert summary.outcomes == {"stable": 2, "stalled": 0, "exploded": 0, "diverged": 1, "failed": 0}
     assert (summary.finished, summary.running, summary.waiting, summary.budget) == (3, 1, 1, 4)
     (status,) = summary.workers
-    assert (status.host, status.process_id, status.device, status.trial, status.alive) == ("host", 17, "cpu", 3, True)
+    assert (status.host, status.process_id, status.device, status.trials, status.alive) == (
+        "host",
+        17,
+        "cpu",
+        [3],
+        True,
+    )
     assert 0 <= status.last_seen_seconds < 10
 
 

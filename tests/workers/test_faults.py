@@ -101,7 +101,7 @@ def test_a_dead_workers_trial_runs_again(shared: Repository, storage_url: str, s
     try:
         crew.start(1)
         workers = Workers(shared.database, study)
-        wait_until(lambda: any(worker.trial == 0 for worker in workers.present()), "a worker at work")
+        wait_until(lambda: any(worker.trials == [0] for worker in workers.present()), "a worker at work")
         victim = crew.processes[0].pid
         crew.processes[0].kill()
         crew.start(1, seconds_per_trial=0.0)
@@ -162,9 +162,9 @@ def test_a_clock_that_is_an_hour_off_declares_nobody_dead(shared: Repository, st
     assert check_nothing_lost_and_nothing_twice(shared, 16) == {1: 16}
 
 
-def running(workers: Workers) -> set[tuple[int, int | None]]:
-    """Process and trial of every worker."""
-    return {(worker.process_id, worker.trial) for worker in workers.present()}
+def running(workers: Workers) -> set[tuple[int, int]]:
+    """Process and trial of every worker that is at work."""
+    return {(worker.process_id, trial) for worker in workers.present() for trial in worker.trials}
 
 
 def create(url: str) -> None:

@@ -84,6 +84,7 @@ class PreparedRHVAE:
     """The images on a device, ready for trial after trial; see `targets.protocol.Prepared`."""
 
     images: Images
+    trials_at_once: int = 1
 
     @property
     def device(self) -> torch.device:
