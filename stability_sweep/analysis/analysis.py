@@ -49,7 +49,7 @@ class Analysis:
     solid: pd.DataFrame
     """Empty unless the dimensions of all three roles are searched."""
     limits: pd.DataFrame
-    """Empty unless the study has the three roles, and searches the learning rate."""
+    """Empty unless the study has a learning rate, and searches it."""
     best: pd.DataFrame
     effects: HazardEffects
     importance: pd.DataFrame
@@ -110,7 +110,7 @@ def analyse(
         seed: of everything that draws.
     """
     space = study.space
-    axes, rate = space.searched, space.role(LEARNING_RATE)
+    axes, rate = space.searched, space.searched_role_axis(LEARNING_RATE)
     # A trial that another program put into the study may lack a dimension: it cannot stand on a map.
     frame = frame.dropna(subset=list(space))
     surface, quality, importance = _learned(frame, space, seed)
@@ -133,7 +133,7 @@ def analyse(
         importance=importance,
         claims=judge_claims(study.claims, frame),
         origins=divergence_origins(frame, space),
-        origins_by_rate=origins_by_band(frame, axes[rate]) if rate in axes else pd.DataFrame(),
+        origins_by_rate=pd.DataFrame() if rate is None else origins_by_band(frame, rate),
         warnings=warning_signs(telemetry, study.signals),
         survival={name: survival_curves(frame, axes[name]) for name in timed},
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},

@@ -183,7 +183,7 @@ def half_surface(surface: Surface, space: SearchSpace) -> pd.DataFrame:
         Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on the axes of the dimensions with these
         roles) and ``probability``; empty unless all three are searched.
     """
-    searched = {role: axis for role in ROLES if (axis := space.searched.get(space.role(role) or "")) is not None}
+    searched = {role: axis for role in ROLES if (axis := space.searched_role_axis(role)) is not None}
     if len(searched) < len(ROLES):
         return pd.DataFrame(columns=[*ROLES, columns.PROBABILITY])
     grids = {role: grid_values(axis, SOLID_GRID) for role, axis in searched.items()}

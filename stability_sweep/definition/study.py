@@ -21,7 +21,7 @@ from stability_sweep.engine.settings import OutcomeConfig
 from stability_sweep.errors import DefinitionError
 from stability_sweep.mistakes import describe_validation_error
 from stability_sweep.space.dimensions import Dimension, Frozen, Range, Value, complete_search_space
-from stability_sweep.space.roles import LEARNING_RATE, ROLES
+from stability_sweep.space.roles import LEARNING_RATE
 from stability_sweep.targets.protocol import TARGETS, Prepared, Settings, Target, TrialSettings
 from stability_sweep.text import value_in_words
 
@@ -138,13 +138,12 @@ class StudyDefinition(Frozen):
     def _check_precision(self) -> Self:
         if self.budget.precision is None:
             return self
-        missing = [role for role in ROLES if self.space.role(role) is None]
-        if missing:
+        name = self.space.role(LEARNING_RATE)
+        if name is None:
             raise ValueError(
-                f"budget.precision: the 50% line is told by learning rate, batch size and clip norm, and the target "
-                f"{self.target!r} has no dimension with the role {missing[0]}; leave the key out"
+                f"budget.precision: the 50% line is told by the learning rate, and the target {self.target!r} has no "
+                f"dimension with that role; leave the key out"
             )
-        name = self.space.roles[LEARNING_RATE]
         rate = self.search_space[name]
         if not (isinstance(rate, Range) and rate.log):
             raise ValueError(

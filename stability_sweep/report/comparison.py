@@ -29,7 +29,7 @@ from stability_sweep.report.panels.stability_maps import map_caption
 from stability_sweep.report.study_report import creation_time
 from stability_sweep.report.wording import horizon_in_words, percent, plural
 from stability_sweep.results import columns
-from stability_sweep.space.axes import Axis
+from stability_sweep.space.axes import Axis, axis_of
 from stability_sweep.space.dimensions import Choices, Dimension, Range
 from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
@@ -37,6 +37,9 @@ from stability_sweep.text import printable
 
 CURVES = "survival-by-study"
 """The table of both studies' curves."""
+
+NO_CLIPPING = "none"
+"""The band of clipping of a study that has no clip norm."""
 
 
 def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: str) -> None:
@@ -92,6 +95,16 @@ def common_axes(first: SearchSpace, second: SearchSpace) -> dict[str, Axis]:
         if dimension is not None:
             merged[name] = dimension
     return SearchSpace(merged).axes
+
+
+def common_role_axis(first: SearchSpace, second: SearchSpace, role: str) -> Axis | None:
+    """An axis of the dimension that has a role, whatever either study calls it, long enough for both.
+
+    None unless both search it, or where a range meets a list.
+    """
+    one, other = first.searched_role_axis(role), second.searched_role_axis(role)
+    dimension = None if one is None or other is None else _merged(first[one.name], second[other.name])
+    return None if one is None or dimension is None else axis_of(one.name, dimension)
 
 
 def difference_in_words(first: Proportion, second: Proportion) -> str:
@@ -188,20 +201,24 @@ def _time(curves: pd.DataFrame, axis: Axis) -> Section:
 
 
 def _limits(both: tuple[Analysis, Analysis]) -> Section:
-    axes = common_axes(both[0].study.space, both[1].study.space)
-    if any(analysis.limits.empty for analysis in both) or not {LEARNING_RATE, BATCH_SIZE} <= axes.keys():
+    mine, theirs = (analysis.study.space for analysis in both)
+    rate, batch = (common_role_axis(mine, theirs, role) for role in (LEARNING_RATE, BATCH_SIZE))
+    has_batch = any(space.role(BATCH_SIZE) for space in (mine, theirs))
+    if any(analysis.limits.empty for analysis in both) or rate is None or (has_batch and batch is None):
         return Section(LIMITS.key, LIMITS.title, "", [])
     lines = pd.concat([_loosest(analysis) for analysis in both], ignore_index=True)
     caption = " ".join(f"{analysis.study.name}: {speed_limit_finding(analysis)}" for analysis in both)
-    figure = speed_limit_figure(lines, axes[BATCH_SIZE], axes[LEARNING_RATE])
+    figure = speed_limit_figure(lines, batch, rate)
     return Section(LIMITS.key, LIMITS.title, "", [Exhibit("with the loosest clipping", caption, figure=figure)])
 
 
 def _loosest(analysis: Analysis) -> pd.DataFrame:
     """The speed limits with the loosest clipping, under the study's name."""
-    clip = analysis.limits[columns.CLIP]
+    clip = analysis.limits[columns.CLIP].fillna(NO_CLIPPING)
     loosest: pd.DataFrame = analysis.limits[clip == clip.iloc[-1]]
-    return loosest.assign(**{columns.CLIP: f"{clip.iloc[-1]}, {analysis.study.name}"})
+    # Of clipping the figure shows the label alone, and one study may have values where the other has none.
+    shown = loosest.drop(columns=columns.CLIP_NORM)
+    return shown.assign(**{columns.CLIP: f"{clip.iloc[-1]}, {analysis.study.name}"})
 
 
 def _study_axis(names: list[str]) -> Axis:

@@ -10,7 +10,7 @@ from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.sources.protocol import StudyFacts
-from stability_sweep.space.axes import format_value
+from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 
 FEW_TRIALS = 5
@@ -18,17 +18,22 @@ FEW_TRIALS = 5
 
 
 def summary_sentences(study: StudyFacts, frame: pd.DataFrame) -> list[str]:
-    """Five sentences about a study: counts, learning rate, batch size, time to divergence, best setting."""
+    """Five sentences about a study: counts, learning rate, batch size, time to divergence, best setting.
+
+    A study that lacks a learning rate or a batch size has no sentence about it.
+    """
     trials = counted(frame)
     if trials.empty:
         return [f"No trial of study {study.name} has an outcome yet."]
-    return [
+    rate, batch_size = study.space.role(LEARNING_RATE), study.space.role_axis(BATCH_SIZE)
+    sentences = [
         _counts(study, frame, trials),
-        _learning_rate(trials),
-        chosen_by_results(study) or _batch_size(study, trials),
+        "" if rate is None else _learning_rate(trials, rate),
+        chosen_by_results(study) or ("" if batch_size is None else _batch_size(trials, batch_size)),
         _time(trials),
         _best(study, trials),
     ]
+    return [sentence for sentence in sentences if sentence]
 
 
 def _counts(study: StudyFacts, frame: pd.DataFrame, trials: pd.DataFrame) -> str:
@@ -44,9 +49,9 @@ def _counts(study: StudyFacts, frame: pd.DataFrame, trials: pd.DataFrame) -> str
     )
 
 
-def _learning_rate(trials: pd.DataFrame) -> str:
+def _learning_rate(trials: pd.DataFrame, rate: str) -> str:
     """Where nothing diverged, where both happened, and where everything did: stretches that never overlap."""
-    rates, diverged = trials[LEARNING_RATE].astype(float), trials[columns.OUTCOME] == Outcome.DIVERGED.value
+    rates, diverged = trials[rate].astype(float), trials[columns.OUTCOME] == Outcome.DIVERGED.value
     if not diverged.any():
         return f"No trial diverged, up to a learning rate of {format_value(rates.max())}."
     if diverged.all():
@@ -70,8 +75,8 @@ def _learning_rate(trials: pd.DataFrame) -> str:
     return f"{sentence[0].upper()}{sentence[1:]}."
 
 
-def _batch_size(study: StudyFacts, trials: pd.DataFrame) -> str:
-    table = divergence_by_band(trials, study.space.axes[BATCH_SIZE])
+def _batch_size(trials: pd.DataFrame, axis: Axis) -> str:
+    table = divergence_by_band(trials, axis)
     table = table[table[columns.TOTAL] >= FEW_TRIALS]
     if len(table) < 2:
         return "There are too few trials per batch size to compare batch sizes."

@@ -11,6 +11,7 @@ from stability_sweep.analysis import Proportion
 from stability_sweep.results import columns
 from stability_sweep.sources.protocol import StudyFacts
 from stability_sweep.space.axes import format_value
+from stability_sweep.space.roles import BATCH_SIZE
 from stability_sweep.space.search_space import SearchSpace
 
 
@@ -72,7 +73,8 @@ def chosen_by_results(study: StudyFacts) -> str:
     """What it means for shares of trials that a sampler looks at results; empty where it does not."""
     if study.chosen_by is None:
         return ""
+    instead = ", and batch sizes are compared by the map" if study.space.role(BATCH_SIZE) else ""
     return (
         f"The {study.chosen_by} sampler chose points by earlier results, so a share of the trials is no share of the "
-        f"search space, and batch sizes are compared by the map."
+        f"search space{instead}."
     )

@@ -42,6 +42,15 @@ class SearchSpace(Mapping[str, Dimension]):
         name = self.roles.get(role)
         return name if name in self.dimensions else None
 
+    def role_axis(self, role: str) -> Axis | None:
+        """The axis of the dimension that has a role; None if none has it."""
+        name = self.role(role)
+        return None if name is None else self.axes[name]
+
+    def searched_role_axis(self, role: str) -> Axis | None:
+        """The same, where that dimension has more than one value."""
+        return self.searched.get(self.role(role) or "")
+
     @property
     def core(self) -> tuple[str, ...]:
         """The dimensions that have a role, in the order in which they are shown."""

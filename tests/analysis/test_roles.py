@@ -88,15 +88,40 @@ def test_the_output_tables_keep_their_names() -> None:
 @pytest.mark.parametrize("role", ROLES)
 def test_a_study_may_lack_a_role(role: str) -> None:
     found = analysis_without(role)
-    assert found.limits.empty
+    assert found.limits.empty == (role == LEARNING_RATE)
     assert found.solid.empty
-    assert line_precision(found.frame, found.study.space) is None
+    assert (line_precision(found.frame, found.study.space) is None) == (role == LEARNING_RATE)
     assert found.surface is not None
     assert len(found.maps) == 3
     assert set(found.survival) == set(ROLES) - {role}
     assert set(found.importance["dimension"]) == {*ROLES, "momentum"} - {role}
     assert found.origins_by_rate.empty == (role == LEARNING_RATE)
     assert found.origins["lowest_learning_rate"].isna().all() == (role == LEARNING_RATE)
+
+
+def test_there_is_a_limit_for_whatever_there_is_beside_the_learning_rate() -> None:
+    every = analysis_without().limits
+    batches, clips = every["batch_size"].nunique(), every["clip"].nunique()
+    assert (batches, clips, len(every)) == (6, 4, 24)
+    for lacking, rows in (((BATCH_SIZE,), clips), ((CLIP_NORM,), batches), ((BATCH_SIZE, CLIP_NORM), 1)):
+        found = analysis_without(*lacking)
+        assert list(found.limits.columns) == list(every.columns)
+        assert len(found.limits) == rows
+        assert found.limits["batch_size"].isna().all() == (BATCH_SIZE in lacking)
+        assert found.limits[["clip", "clip_norm"]].isna().all(axis=None) == (CLIP_NORM in lacking)
+        known = line_precision(found.frame, found.study.space)
+        assert known is not None
+        assert (known.batch_size is None, known.clip is None) == (BATCH_SIZE in lacking, CLIP_NORM in lacking)
+
+
+def test_a_limit_without_a_batch_size_is_where_half_of_the_trials_diverge() -> None:
+    """In the truth of this study the line runs from 10^-3.25 at the smallest batch size to 10^-4.5 at the largest."""
+    space = SearchSpace({LEARNING_RATE: DIMENSIONS[LEARNING_RATE]}, roles={LEARNING_RATE: LEARNING_RATE})
+    surface = fit_surface(trials(space, {role: role for role in ROLES}, count=256), space)
+    assert surface is not None
+    (row,) = speed_limits(surface, space, tolerance=0.5).to_dict("records")
+    assert row["status"] == "reached"
+    assert 10**-4.5 < row["limit"] < 10**-3.25
 
 
 def test_a_study_may_lack_all_roles() -> None:

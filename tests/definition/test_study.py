@@ -8,6 +8,8 @@ import pytest
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.study import StudyDefinition, define
 from stability_sweep.errors import DefinitionError
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
+from stability_sweep.targets.rhvae.target import RHVAETarget
 from tests.conftest import DEFINITION_TOML, ROOT, make_definition, trial_config
 
 RATE = "learning_rate = { low = 1e-5, high = 1e-1, log = true }"
@@ -209,3 +211,11 @@ def test_a_precision_may_change_and_needs_a_learning_rate_in_decades() -> None:
         )
     with pytest.raises(DefinitionError, match="greater than 0"):
         make_definition(budget={"trials": 4, "precision": 0.0})
+
+
+def test_a_precision_needs_no_other_role_than_the_learning_rate(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(RHVAETarget, "roles", {LEARNING_RATE: "learning_rate"})
+    assert make_definition(budget={"trials": 4, "precision": 0.1}).budget.precision == 0.1
+    monkeypatch.setattr(RHVAETarget, "roles", {BATCH_SIZE: "batch_size"})
+    with pytest.raises(DefinitionError, match="the target 'rhvae' has no dimension with that role; leave the key out"):
+        make_definition(budget={"trials": 4, "precision": 0.1})

@@ -122,7 +122,7 @@ def test_of_more_trials_than_a_map_draws_the_sample_is_counted() -> None:
 def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float]) -> None:
     trials = trials_at([1e-4, 1e-3], [1e-2, 2e-2]).assign(final_loss=losses)
     drawn, beyond = beyond_scale(trials)
-    told = losses_finding(trials, drawn=drawn, beyond=beyond)
+    told = losses_finding(trials, "learning_rate", drawn=drawn, beyond=beyond)
     has_line = bool(final_losses(trials, make_definition().space.axes["learning_rate"]).layout.shapes)
     assert has_line is ("on the dotted line" in told)
     assert has_line is (beyond > 0)

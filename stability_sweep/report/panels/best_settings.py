@@ -31,9 +31,8 @@ class BestSettings(Panel):
         best = table_exhibit(
             "Safe and good", best_finding(analysis), analysis.best, _shown(space), "best-stable-settings"
         )
-        if LEARNING_RATE not in space.searched or trials.empty:
-            return [best]
-        return [best, losses_exhibit(trials, space.searched[LEARNING_RATE])]
+        rate = space.searched_role_axis(LEARNING_RATE)
+        return [best] if rate is None or trials.empty else [best, losses_exhibit(trials, rate)]
 
 
 PANEL = BestSettings()

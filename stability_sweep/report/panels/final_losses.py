@@ -14,7 +14,6 @@ from stability_sweep.report.wording import drawn_in_words, value_words
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.space.axes import Axis
-from stability_sweep.space.roles import LEARNING_RATE
 
 ENDED_WELL = (Outcome.STABLE.value, Outcome.STALLED.value)
 
@@ -27,7 +26,7 @@ def losses_exhibit(trials: pd.DataFrame, rate: Axis) -> Exhibit:
         rate: the learning rate's axis.
     """
     count, beyond = beyond_scale(trials)
-    finding = losses_finding(trials, drawn=count, beyond=beyond)
+    finding = losses_finding(trials, rate.name, drawn=count, beyond=beyond)
     return Exhibit("What the loss ended at", finding, "trials", final_losses(trials, rate))
 
 
@@ -60,8 +59,15 @@ def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:
     return figure
 
 
-def losses_finding(trials: pd.DataFrame, *, drawn: int, beyond: int) -> str:
-    """Where the lowest final loss was, how many trials are drawn, and how many of these are beyond the scale."""
+def losses_finding(trials: pd.DataFrame, rate: str, *, drawn: int, beyond: int) -> str:
+    """Where the lowest final loss was, which trials are drawn, and how many of these are beyond the scale.
+
+    Args:
+        trials: the trials that count.
+        rate: the dimension that is the learning rate.
+        drawn: how many trials the figure draws.
+        beyond: how many of them lie on the line beyond its scale.
+    """
     ended = trials[trials[columns.OUTCOME].isin(ENDED_WELL)]
     what = drawn_in_words(drawn, len(trials))
     if beyond:
@@ -71,7 +77,7 @@ def losses_finding(trials: pd.DataFrame, *, drawn: int, beyond: int) -> str:
     row = ended.sort_values(columns.FINAL_LOSS).iloc[0]
     return (
         f"The lowest final loss, {row[columns.FINAL_LOSS]:.4g}, was at learning rate "
-        f"{value_words(row[LEARNING_RATE])} (trial {int(row[columns.NUMBER])}). {what}."
+        f"{value_words(row[rate])} (trial {int(row[columns.NUMBER])}). {what}."
     )
 
 

@@ -10,12 +10,12 @@ import pandas as pd
 from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.baseline import baseline_in_words
 from stability_sweep.report.blocks import KeyFigure
-from stability_sweep.report.panels.limits import LimitInWords, default_limit
+from stability_sweep.report.panels.limits import LimitInWords, default_limit, place_in_words
 from stability_sweep.report.wording import horizon_in_words, setting_in_words
 from stability_sweep.results import columns
 from stability_sweep.results.numbers import NEVER_ON_PAGE
 from stability_sweep.space.axes import format_value
-from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
+from stability_sweep.space.roles import LEARNING_RATE
 
 VERDICTS = (
     (0.6, "the map is informative"),
@@ -91,19 +91,21 @@ def _speed_limit(analysis: Analysis) -> KeyFigure:
     if row is None:
         return KeyFigure(NEVER_ON_PAGE, "speed limit", "not to be told")
     limit = LimitInWords.of(row)
-    meaning = f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}, clip norm {row[columns.CLIP]}"
+    clip = "" if row[columns.CLIP] is None else f", clip norm {row[columns.CLIP]}"
+    meaning = f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}{clip}"
     details = (meaning, limit.reason, limit.band, baseline_in_words(space, space.core))
-    label = f"speed limit at batch size {row[BATCH_SIZE]}"
+    place = place_in_words(row, clip=False)
+    label = f"speed limit at {place}" if place else "speed limit"
     return KeyFigure(limit.value, label, "; ".join(detail for detail in details if detail))
 
 
 def _best(analysis: Analysis) -> KeyFigure:
     if analysis.best.empty:
         return KeyFigure(NEVER_ON_PAGE, "best stable setting", "none is known to be safe")
-    row = analysis.best.iloc[0]
-    setting = setting_in_words(row, analysis.study.space)
-    return KeyFigure(
-        format_value(float(row[LEARNING_RATE])),
-        "learning rate of the best stable setting",
-        f"{setting}; validation loss {row[columns.VALIDATION_LOSS]:.4g}",
-    )
+    row, space = analysis.best.iloc[0], analysis.study.space
+    setting, loss = setting_in_words(row, space), f"{row[columns.VALIDATION_LOSS]:.4g}"
+    rate = space.role(LEARNING_RATE)
+    if rate is None:
+        return KeyFigure(loss, "validation loss of the best stable setting", setting)
+    value = format_value(float(row[rate]))
+    return KeyFigure(value, "learning rate of the best stable setting", f"{setting}; validation loss {loss}")

@@ -20,7 +20,7 @@ from stability_sweep.report.theme import DASHES, MARKERS, QUALITATIVE, style
 from stability_sweep.report.wording import horizon_in_words, plural
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis, format_value
-from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
+from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
 from stability_sweep.typing import Array
 
 SHIFT = 0.09
@@ -41,21 +41,24 @@ class SpeedLimits(Panel):
 
     def text(self, analysis: Analysis) -> str:
         """What the marks mean."""
+        lines = ": one line per band of clipping" if analysis.study.space.role(CLIP_NORM) else ""
         return (
-            "How fast one may go: one line per band of clipping, with 90% credible bands. A hollow triangle at the "
+            f"How fast one may go{lines}, with 90% credible bands. A hollow triangle at the "
             "top means that no learning rate of the study is too large; one at the bottom that none is safe. A hollow "
             "circle means that there are not enough trials to say: the limit may lie anywhere in its band, or beyond."
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
         """One figure."""
-        axes = analysis.study.space.axes
+        space = analysis.study.space
+        rate = space.role_axis(LEARNING_RATE)
+        assert rate is not None  # there is no limit without one
         return [
             Exhibit(
                 f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}",
                 speed_limit_finding(analysis),
                 "speed-limits",
-                speed_limit_figure(analysis.limits, axes[BATCH_SIZE], axes[LEARNING_RATE]),
+                speed_limit_figure(analysis.limits, space.role_axis(BATCH_SIZE), rate),
             )
         ]
 
@@ -99,9 +102,25 @@ def default_limit(analysis: Analysis) -> dict[str, Any] | None:
     limits = analysis.limits
     if limits.empty:
         return None
-    ratio = (limits[BATCH_SIZE].astype(float) / USUAL_BATCH_SIZE).map(lambda r: abs(math.log(r)))
-    at_default = limits[ratio == ratio.min()]
-    return {str(key): value for key, value in at_default.iloc[-1].items()}
+    if analysis.study.space.role(BATCH_SIZE) is not None:
+        ratio = (limits[columns.BATCH_SIZE].astype(float) / USUAL_BATCH_SIZE).map(lambda r: abs(math.log(r)))
+        limits = limits[ratio == ratio.min()]
+    return {str(key): value for key, value in limits.iloc[-1].items()}
+
+
+def place_in_words(row: Mapping[Any, Any], *, clip: bool = True) -> str:
+    """``batch size 64 and clip norm off``; what the study lacks is left out, and may be everything.
+
+    Args:
+        row: of `speed_limits`.
+        clip: whether to say the clip norm.
+    """
+    parts = []
+    if row[columns.BATCH_SIZE] is not None:
+        parts.append(f"batch size {row[columns.BATCH_SIZE]}")
+    if clip and row[columns.CLIP] is not None:
+        parts.append(f"clip norm {row[columns.CLIP]}")
+    return " and ".join(parts)
 
 
 def speed_limit_finding(analysis: Analysis) -> str:
@@ -111,8 +130,10 @@ def speed_limit_finding(analysis: Analysis) -> str:
         return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
     counts = analysis.limits[columns.STATUS].value_counts()
     unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
+    place = place_in_words(row)
+    where = f"At {place}, the" if place else "The"
     return (
-        f"At batch size {row[BATCH_SIZE]} and clip norm {row[columns.CLIP]}, the largest learning rate with P(diverge "
+        f"{where} largest learning rate with P(diverge "
         f"{horizon_in_words(analysis.trials, analysis.study)}) at most {analysis.tolerance:.0%} is "
         f"{LimitInWords.of(row)}, by {plural(int(row[columns.TRIALS]), 'trial')} over the whole space. A limit was "
         f"found for {counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}. "
@@ -120,21 +141,25 @@ def speed_limit_finding(analysis: Analysis) -> str:
     ).strip()
 
 
-def speed_limit_figure(limits: pd.DataFrame, batch: Axis, rate: Axis) -> go.Figure:
+def speed_limit_figure(limits: pd.DataFrame, batch: Axis | None, rate: Axis) -> go.Figure:
     """The largest safe learning rate against batch size, one line per band of clipping, with credible bands.
 
     Where the trials cannot say, the line is interrupted: a hollow circle lies in the middle of what the band holds.
+
+    Args:
+        limits: from `speed_limits`.
+        batch: the batch size's axis; None in a study without one, where every line is a single mark.
+        rate: the learning rate's.
     """
     figure = go.Figure()
-    groups = [part for _, part in limits.groupby(columns.CLIP, sort=False)]
+    groups = [part for _, part in limits.groupby(columns.CLIP, sort=False, dropna=False)]
     for place, part in enumerate(groups):
         shift = (place - (len(groups) - 1) / 2) * SHIFT
         for trace in _line_and_marks(part, place, batch, rate, shift):
             figure.add_trace(trace)
     style(figure, x=batch, y=rate)
-    figure.update_layout(
-        xaxis={"title": {"text": "batch size"}}, yaxis={"title": {"text": "largest safe learning rate"}}
-    )
+    across = {"tickvals": [], "range": [-0.5, 0.5]} if batch is None else {"title": {"text": "batch size"}}
+    figure.update_layout(xaxis=across, yaxis={"title": {"text": "largest safe learning rate"}})
     floor, ceiling = rate.edges[0], rate.edges[-1]
     margin = MARGIN * (ceiling - floor)
     figure.update_yaxes(range=[floor - margin, ceiling + margin])
@@ -145,7 +170,7 @@ def _end_in_words(end: float) -> str:
     return "none" if end == 0 else "beyond the range" if math.isinf(end) else format_value(float(end))
 
 
-def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis, rate: Axis, shift: float) -> list[go.Scatter]:
+def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Axis, shift: float) -> list[go.Scatter]:
     """A line through the limits that are known, and marks in the middle of the bands of those that are not."""
     status, clip = part[columns.STATUS], part[columns.CLIP].iloc[0]
     limit = part[columns.LIMIT].mask(status == NOT_REACHED, math.inf).mask(status == NONE_IS_SAFE, 0.0)
@@ -154,12 +179,12 @@ def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis, rate: Axis, shi
     symbols = {REACHED: MARKERS[place % len(MARKERS)], **SYMBOLS}
     color = QUALITATIVE[place % len(QUALITATIVE)]
     common = {
-        "x": np.array([batch.position(value) + shift for value in part[BATCH_SIZE]]),
-        "name": f"clip norm {clip}",
+        "x": np.array([0.0 if batch is None else batch.position(size) for size in part[columns.BATCH_SIZE]]) + shift,
+        "name": "speed limit" if clip is None else f"clip norm {clip}",
         "legendgroup": clip,
         "line": {"color": color, "dash": DASHES[place % len(DASHES)]},
         "marker": {"size": 9, "symbol": [symbols[each] for each in status], "color": color},
-        "text": [f"batch size {row[BATCH_SIZE]}: {LimitInWords.of(row)}" for row in part.to_dict("records")],
+        "text": [_mark_in_words(row) for row in part.to_dict("records")],
         "hovertemplate": "%{text}<extra></extra>",
     }
     line = np.where(is_unknown, np.nan, _positions(rate, limit))
@@ -169,6 +194,12 @@ def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis, rate: Axis, shi
         error = _band(marks, low, high, 0.7)
         traces.append(go.Scatter(**common, y=marks, mode="markers", showlegend=False, error_y=error))
     return traces
+
+
+def _mark_in_words(row: Mapping[Any, Any]) -> str:
+    """What the reader sees of a limit under the pointer; its clipping is told by its line."""
+    place = place_in_words(row, clip=False)
+    return f"{place}: {LimitInWords.of(row)}" if place else str(LimitInWords.of(row))
 
 
 def _band(middle: Array, low: Array, high: Array, thickness: float) -> dict[str, Any]:

@@ -57,8 +57,9 @@ class Origins(Panel):
         shown = [
             table_exhibit("Origins", origins_finding(origins), origins.head(MOST_ORIGINS), SHOWN_ORIGINS, "origins")
         ]
-        if not by_rate.empty:
-            figure = origins_figure(by_rate, analysis.study.space.searched[LEARNING_RATE])
+        rate = analysis.study.space.searched_role_axis(LEARNING_RATE)
+        if rate is not None and not by_rate.empty:
+            figure = origins_figure(by_rate, rate)
             shown.append(Exhibit("by region", regions_finding(by_rate), "origins-by-learning-rate", figure))
         finding = warnings_finding(warnings)
         return [*shown, table_exhibit("Warning signs", finding, warnings, SHOWN_WARNINGS, "warning-signs")]

@@ -14,7 +14,7 @@ from stability_sweep.report.wording import drawn_in_words
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.space.axes import Axis
-from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
+from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE, ROLES
 from stability_sweep.space.search_space import SearchSpace
 
 MOST_SOLID = 500
@@ -37,7 +37,8 @@ def solid_exhibit(analysis: Analysis) -> Exhibit | None:
     if solid.empty or trials[columns.OUTCOME].nunique() < 2:
         return None
     finding = solid_finding(solid, space, drawn=min(len(trials), MOST_SOLID), total=len(trials))
-    return Exhibit("All three at once", finding, figure=solid_view(solid, trials, space.searched))
+    axes = {role: space.axes[name] for role, name in zip(ROLES, space.core, strict=True)}
+    return Exhibit("All three at once", finding, figure=solid_view(solid, trials, axes))
 
 
 def solid_view(solid: pd.DataFrame, trials: pd.DataFrame, axes: dict[str, Axis]) -> go.Figure:
@@ -46,7 +47,7 @@ def solid_view(solid: pd.DataFrame, trials: pd.DataFrame, axes: dict[str, Axis])
     Args:
         solid: from `half_surface`.
         trials: the trials that count.
-        axes: of the dimensions, by name.
+        axes: of the dimensions that have the three roles, by role.
     """
     figure = go.Figure(_half_surface(solid))
     shown = drawn(trials, MOST_SOLID)
@@ -56,7 +57,7 @@ def solid_view(solid: pd.DataFrame, trials: pd.DataFrame, axes: dict[str, Axis])
             figure.add_trace(_marks(part, axes, outcome))
     style(figure, height=560)
     letters = (("x", BATCH_SIZE), ("y", CLIP_NORM), ("z", LEARNING_RATE))
-    scene = {f"{letter}axis": axis_layout(axes[name]) for letter, name in letters}
+    scene = {f"{letter}axis": axis_layout(axes[role]) for letter, role in letters}
     figure.update_layout(scene={**scene, "camera": {"eye": {"x": 1.7, "y": -1.5, "z": 0.9}}})
     return figure
 
