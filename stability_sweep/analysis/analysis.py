@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 import pandas as pd
 
+from stability_sweep.analysis import table_names
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.divergence import divergence_by_band
@@ -71,24 +72,28 @@ class Analysis:
     def tables(self) -> dict[str, pd.DataFrame]:
         """Every table under the name of its file."""
         named = {
-            "trials": with_gaps(self.frame),
-            "quality": self.quality,
-            "speed-limits": self.limits,
-            "best-stable-settings": self.best,
-            "effects": self.effects.table,
-            "importance": self.importance,
-            "claims": self.claims,
-            "origins": self.origins,
-            "origins-by-learning-rate": self.origins_by_rate,
-            "warning-signs": self.warnings,
+            table_names.TRIALS: with_gaps(self.frame),
+            table_names.QUALITY: self.quality,
+            table_names.SPEED_LIMITS: self.limits,
+            table_names.BEST: self.best,
+            table_names.EFFECTS: self.effects.table,
+            table_names.IMPORTANCE: self.importance,
+            table_names.CLAIMS: self.claims,
+            table_names.ORIGINS: self.origins,
+            table_names.ORIGINS_BY_RATE: self.origins_by_rate,
+            table_names.WARNINGS: self.warnings,
         }
         for pair in self.maps:
-            named[f"map-{file_name(pair.x.name)}-{file_name(pair.y.name)}"] = pair.table
+            named[table_names.map_of(pair.x.name, pair.y.name)] = pair.table
         axes = self.study.space.searched
         for name, axis in axes.items():
-            named[f"counts-{file_name(name)}"] = divergence_by_band(self.frame, axis)
-        for kind, by_dimension in (("survival", self.survival), ("hazard", self.hazards), ("horizon", self.horizons)):
-            named |= {f"{kind}-{file_name(name)}": table for name, table in by_dimension.items()}
+            named[table_names.counts_of(name)] = divergence_by_band(self.frame, axis)
+        for table_of, by_dimension in (
+            (table_names.survival_of, self.survival),
+            (table_names.hazard_of, self.hazards),
+            (table_names.horizon_of, self.horizons),
+        ):
+            named |= {table_of(name): table for name, table in by_dimension.items()}
         return named
 
 
@@ -151,8 +156,3 @@ def _learned(frame: pd.DataFrame, space: SearchSpace, seed: int) -> tuple[Surfac
         surface = fit_surface(frame, space, seed=seed)
         quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
         return surface, quality, forest.result()
-
-
-def file_name(dimension: str) -> str:
-    """A dimension's name as part of a file's."""
-    return dimension.replace("_", "-").replace(".", "-")

@@ -9,14 +9,14 @@ from pathlib import Path
 import pandas as pd
 
 from stability_sweep import __version__
-from stability_sweep.analysis import Analysis, Proportion
+from stability_sweep.analysis import Analysis, Proportion, table_names
 from stability_sweep.analysis.maps import pair_map
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.survival import survival_curves
 from stability_sweep.report.blocks import Exhibit, KeyFigure, Section, Table
 from stability_sweep.report.method import METHOD
 from stability_sweep.report.page.context import PageContext
-from stability_sweep.report.page.payload import TRIALS, Payload
+from stability_sweep.report.page.payload import Payload
 from stability_sweep.report.page.rendering import write_page
 from stability_sweep.report.panels.how_soon import PANEL as TIME
 from stability_sweep.report.panels.how_soon import survival_figure, survival_finding
@@ -34,9 +34,6 @@ from stability_sweep.space.dimensions import Choices, Dimension, Range
 from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.text import printable
-
-CURVES = "survival-by-study"
-"""The table of both studies' curves."""
 
 NO_CLIPPING = "none"
 """The band of clipping of a study that has no clip norm."""
@@ -62,6 +59,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
     frame = frame[[columns.NUMBER, columns.STUDY, *others]]
     axis = _study_axis(names)
     curves = survival_curves(frame, axis)
+    tables = {table_names.TRIALS: frame, table_names.SURVIVAL_BY_STUDY: curves}
     sections = [_settings(both), _maps(both), _time(curves, axis), _limits(both)]
     write_page(
         path,
@@ -81,7 +79,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             version=__version__,
             created_at=creation_time(),
             refresh_seconds=None,
-            payload=Payload.of(frame, {TRIALS: frame, CURVES: curves}, {}, first.study.space),
+            payload=Payload.of(frame, tables, {}, first.study.space),
         ),
     )
 
@@ -196,7 +194,7 @@ def _time(curves: pd.DataFrame, axis: Axis) -> Section:
     shown = []
     if not curves.empty:
         figure = survival_figure(curves, axis.title)
-        shown = [Exhibit("all trials", survival_finding(curves, axis), CURVES, figure)]
+        shown = [Exhibit("all trials", survival_finding(curves, axis), table_names.SURVIVAL_BY_STUDY, figure)]
     return Section(TIME.key, TIME.title, "The share of trials that are still finite, by step.", shown)
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.errors import DefinitionError
 from stability_sweep.report import analyse_study
 from stability_sweep.report.panels.registry import PANELS, report_sections
@@ -78,6 +78,12 @@ def test_a_panel_stands_in_the_registry_under_its_own_key_and_needs_what_an_anal
 def test_the_sections_come_in_the_order_of_the_registry(analysis: Analysis) -> None:
     assert PANELS.names() == OWN
     assert [section.key for section in report_sections(analysis)] == list(OWN)
+
+
+def test_every_download_of_a_panel_is_a_table_of_the_analysis(analysis: Analysis) -> None:
+    named = {exhibit.csv for section in report_sections(analysis) for exhibit in section.exhibits if exhibit.csv}
+    assert {table_names.SPEED_LIMITS, table_names.survival_of("learning_rate")} < named
+    assert named <= set(analysis.tables())
 
 
 def test_without_what_it_needs_a_panel_says_so_or_is_left_out(

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from stability_sweep import __version__
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.summary import summary_sentences
@@ -18,7 +18,7 @@ from stability_sweep.results.numbers import DIGITS
 
 def report_json(analysis: Analysis) -> dict[str, Any]:
     """Every table of a report but the maps' grids; numbers that are not finite are texts: see `results.numbers`."""
-    tables = {name: table for name, table in analysis.tables().items() if not name.startswith("map-")}
+    tables = {name: table for name, table in analysis.tables().items() if not table_names.is_map(name)}
     return {
         "study": analysis.study.name,
         "version": __version__,

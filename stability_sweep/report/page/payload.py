@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from stability_sweep.analysis import table_names
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.csv_file import csv_of_table
 from stability_sweep.results import columns
@@ -32,9 +33,6 @@ NOT_LISTED = (
     columns.FAILURE,
 )
 """Columns of the frame that the page's table leaves out; they are in the CSV."""
-
-TRIALS = "trials"
-"""The trials' table among the tables; its CSV has the trials that the page lists."""
 
 JsonNumber = float | int | str | None
 """A number as `results.numbers` spells it in JSON."""
@@ -85,13 +83,13 @@ class Payload:
 
         Args:
             frame: the trials of the table.
-            tables: what can be downloaded, by name.
+            tables: what can be downloaded, by name; of the trials' table, the trials that the page lists.
             details: from `trial_details`.
             dimensions: the columns that are dimensions: infinity means "off" there, and nowhere else.
         """
         listed = with_gaps(listed_trials(frame))
         shown = [name for name in listed.columns if name not in NOT_LISTED]
-        csv = {name: csv_of_table(listed if name == TRIALS else table) for name, table in tables.items()}
+        csv = {name: csv_of_table(listed if name == table_names.TRIALS else table) for name, table in tables.items()}
         return cls(shown, _rows(listed[shown], dimensions), dict(details), csv)
 
     def packed(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
 from stability_sweep.report.panels.final_losses import losses_exhibit
 from stability_sweep.report.panels.panel import Panel
@@ -28,9 +28,7 @@ class BestSettings(Panel):
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
         """The table, and the losses where a learning rate is searched."""
         space, trials = analysis.study.space, analysis.trials
-        best = table_exhibit(
-            "Safe and good", best_finding(analysis), analysis.best, _shown(space), "best-stable-settings"
-        )
+        best = table_exhibit("Safe and good", best_finding(analysis), analysis.best, _shown(space), table_names.BEST)
         rate = space.searched_role_axis(LEARNING_RATE)
         return [best] if rate is None or trials.empty else [best, losses_exhibit(trials, rate)]
 

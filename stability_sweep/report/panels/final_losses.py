@@ -7,6 +7,7 @@ import math
 import pandas as pd
 import plotly.graph_objects as go
 
+from stability_sweep.analysis import table_names
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.drawn_trials import drawn, hover
 from stability_sweep.report.theme import DANGER, OUTCOME_STYLE, style
@@ -27,7 +28,7 @@ def losses_exhibit(trials: pd.DataFrame, rate: Axis) -> Exhibit:
     """
     count, beyond = beyond_scale(trials)
     finding = losses_finding(trials, rate.name, drawn=count, beyond=beyond)
-    return Exhibit("What the loss ended at", finding, "trials", final_losses(trials, rate))
+    return Exhibit("What the loss ended at", finding, table_names.TRIALS, final_losses(trials, rate))
 
 
 def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:

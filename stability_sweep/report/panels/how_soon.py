@@ -8,8 +8,7 @@ from typing import Any
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Analysis
-from stability_sweep.analysis.analysis import file_name
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import DASHES, shades, style
@@ -82,7 +81,7 @@ def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
 
 def _curves(curves: pd.DataFrame, axis: Axis) -> Exhibit:
     finding, figure = survival_finding(curves, axis), survival_figure(curves, axis.title)
-    return Exhibit(f"by {axis.title}", finding, f"survival-{file_name(axis.name)}", figure)
+    return Exhibit(f"by {axis.title}", finding, table_names.survival_of(axis.name), figure)
 
 
 def _add_curve(figure: go.Figure, curve: pd.DataFrame, color: str, dash: str) -> None:
@@ -119,7 +118,7 @@ def _hazard(table: pd.DataFrame, axis: Axis) -> Exhibit:
         Column(columns.HIGH, "to"),
     ]
     caption = "Divergences per 1,000 steps trained, with exact Poisson intervals."
-    return Exhibit("Hazard", caption, f"hazard-{file_name(axis.name)}", table=Table.of(table, shown))
+    return Exhibit("Hazard", caption, table_names.hazard_of(axis.name), table=Table.of(table, shown))
 
 
 def _longer(table: pd.DataFrame, axis: Axis) -> Exhibit:
@@ -140,5 +139,5 @@ def _longer(table: pd.DataFrame, axis: Axis) -> Exhibit:
         "the hazard of the second half of the steps goes on; where training calms down it is too high. Where no trial "
         "was left at the end, there is no hazard to go on: P(diverge) is at least what it was, and no more is known."
     )
-    name = f"horizon-{file_name(axis.name)}"
+    name = table_names.horizon_of(axis.name)
     return Exhibit("And in a longer run?", caption, name, table=Table.of(table.assign(**{KIND: kinds}), shown))

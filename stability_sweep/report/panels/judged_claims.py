@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.advice import CONTRADICTED, SUPPORTED, UNDECIDED, USELESS
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.panel import Panel
@@ -50,7 +50,7 @@ class JudgedClaims(Panel):
         counts = _of(claims[columns.DIVERGED], claims[columns.TOTAL])
         others = _of(claims[columns.OTHERS_DIVERGED], claims[columns.OTHERS_TOTAL])
         table = Table.of(claims.assign(**{COUNTS: counts, OTHERS: others}), SHOWN)
-        return [Exhibit("", claims_finding(claims), "claims", table=table)]
+        return [Exhibit("", claims_finding(claims), table_names.CLAIMS, table=table)]
 
 
 PANEL = JudgedClaims()

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_in_words
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
 from stability_sweep.report.blocks import Exhibit
@@ -57,7 +57,7 @@ class SpeedLimits(Panel):
             Exhibit(
                 f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}",
                 speed_limit_finding(analysis),
-                "speed-limits",
+                table_names.SPEED_LIMITS,
                 speed_limit_figure(analysis.limits, space.role_axis(BATCH_SIZE), rate),
             )
         ]

@@ -7,7 +7,7 @@ import html
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import PATTERNS, QUALITATIVE, style
@@ -55,14 +55,16 @@ class Origins(Panel):
         """Origins, regions where anything diverged, warnings."""
         origins, by_rate, warnings = analysis.origins, analysis.origins_by_rate, analysis.warnings
         shown = [
-            table_exhibit("Origins", origins_finding(origins), origins.head(MOST_ORIGINS), SHOWN_ORIGINS, "origins")
+            table_exhibit(
+                "Origins", origins_finding(origins), origins.head(MOST_ORIGINS), SHOWN_ORIGINS, table_names.ORIGINS
+            )
         ]
         rate = analysis.study.space.searched_role_axis(LEARNING_RATE)
         if rate is not None and not by_rate.empty:
             figure = origins_figure(by_rate, rate)
-            shown.append(Exhibit("by region", regions_finding(by_rate), "origins-by-learning-rate", figure))
+            shown.append(Exhibit("by region", regions_finding(by_rate), table_names.ORIGINS_BY_RATE, figure))
         finding = warnings_finding(warnings)
-        return [*shown, table_exhibit("Warning signs", finding, warnings, SHOWN_WARNINGS, "warning-signs")]
+        return [*shown, table_exhibit("Warning signs", finding, warnings, SHOWN_WARNINGS, table_names.WARNINGS)]
 
 
 PANEL = Origins()

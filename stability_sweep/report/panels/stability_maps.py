@@ -6,8 +6,7 @@ import itertools
 
 import pandas as pd
 
-from stability_sweep.analysis import Analysis, PairMap, divergence_by_band
-from stability_sweep.analysis.analysis import file_name
+from stability_sweep.analysis import Analysis, PairMap, divergence_by_band, table_names
 from stability_sweep.analysis.maps import mapped_dimensions
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.drawn_trials import MOST_DRAWN
@@ -85,7 +84,7 @@ def _map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: S
     return Exhibit(
         f"{x.title} × {y.title}",
         map_caption(trials, x, y, model, space),
-        f"map-{file_name(x.name)}-{file_name(y.name)}" if model else "",
+        table_names.map_of(x.name, y.name) if model else "",
         stability_map(trials, x, y, model),
         slices=slice_labels(model, trials_on_slices(trials, model)) if model else [],
         slice_title=model.third.title if model and model.third else "",
@@ -102,5 +101,5 @@ def _counts(table: pd.DataFrame, axis: Axis) -> Exhibit:
         Column(columns.LOW, "95% from"),
         Column(columns.HIGH, "to"),
     ]
-    title, name = f"Diverged by {axis.title}", f"counts-{file_name(axis.name)}"
+    title, name = f"Diverged by {axis.title}", table_names.counts_of(axis.name)
     return Exhibit(title, "Counts with Wilson's 95% intervals.", name, table=Table.of(table, shown))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
 
-from stability_sweep.analysis import Analysis
+from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import QUALITATIVE, style
@@ -108,12 +108,14 @@ def _effects(analysis: Analysis) -> Exhibit:
     title, finding, table = "on the hazard", effects_finding(analysis), analysis.effects.table
     if table.empty:
         return Exhibit(title, finding)
-    return Exhibit(title, finding, "effects", effects_figure(table), note=analysis.effects.note)
+    return Exhibit(title, finding, table_names.EFFECTS, effects_figure(table), note=analysis.effects.note)
 
 
 def _importance(table: pd.DataFrame) -> Exhibit:
     title, finding = "importance for the outcome", importance_finding(table)
-    return Exhibit(title, finding) if table.empty else Exhibit(title, finding, "importance", importance_figure(table))
+    if table.empty:
+        return Exhibit(title, finding)
+    return Exhibit(title, finding, table_names.IMPORTANCE, importance_figure(table))
 
 
 def _interval(rows: pd.DataFrame, middle: str) -> dict[str, Any]:
