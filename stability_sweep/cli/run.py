@@ -90,7 +90,7 @@ def run(
     repository = open_repository(storage, create=True)
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.dataset:
-        say(f"notice: {definition.trains.fallback_notice(study.dataset)}", err=True)
+        say(f"notice: {definition.trains.fallback_notice(definition.settings, study.dataset)}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
     with stop.on_signals():  # until the end is printed: the next signal of a storm must not change the exit code
         with watching(repository.summary(study)) as observer:

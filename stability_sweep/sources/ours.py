@@ -46,12 +46,10 @@ class StoredSource:
         definition = self._study.effective_definition
         if self._claims is not None:
             definition = definition.with_claims(self._claims)
-        fell_back = self._study.definition.dataset != definition.dataset
-        return facts_of(
-            definition,
-            as_written=self._study.definition,
-            notice=definition.trains.fallback_notice(definition.dataset) if fell_back else None,
-        )
+        as_written, notice = self._study.definition, None
+        if as_written.dataset != definition.dataset:
+            notice = as_written.trains.fallback_notice(as_written.settings, definition.dataset)
+        return facts_of(definition, as_written=as_written, notice=notice)
 
     @property
     def place(self) -> str:

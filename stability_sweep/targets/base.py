@@ -180,6 +180,6 @@ class TargetBase:
         """There is no other data set."""
         return settings
 
-    def fallback_notice(self, dataset: str) -> str:
+    def fallback_notice(self, settings: Settings, dataset: str) -> str:
         """There is no other data set."""
         return ""

@@ -171,8 +171,13 @@ class Target(Protocol):
             pydantic.ValidationError: if that is too small for them.
         """
 
-    def fallback_notice(self, dataset: str) -> str:
-        """What a reader must know where a study runs on another data set than it asks for."""
+    def fallback_notice(self, settings: Settings, dataset: str) -> str:
+        """What a reader must know where a study runs on another data set than it asks for.
+
+        Args:
+            settings: as the definition was written, with the data set that it asks for.
+            dataset: the one that is used.
+        """
 
     def prepare(self, settings: Settings, *, data_dir: Path | None, device: torch.device) -> Prepared:
         """Load the data, and make ready to run.

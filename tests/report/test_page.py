@@ -23,7 +23,7 @@ from stability_sweep.sources import StoredSource, facts_of
 from stability_sweep.sources.frame import study_frame
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.schema import ResultRow
-from stability_sweep.targets.images import FALLBACK_NOTICE
+from stability_sweep.targets.images.datasets import DIGITS, MNIST
 from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 from tests.studies import LARGE_STUDY, build_large_study
@@ -162,7 +162,7 @@ def test_the_fallback_is_told_on_the_page(repository: Repository, tmp_path: Path
     study = repository.create_study(asked, "digits")
     notice = written(repository, study, tmp_path / "r.html").select_one(".notice")
     assert notice is not None
-    assert FALLBACK_NOTICE in notice.text
+    assert DIGITS.instead_of(MNIST) in notice.text
 
 
 @pytest.mark.parametrize("trials", [0, 1, 5])

@@ -27,6 +27,22 @@ class DataSet:
     values in [0, 1]. It raises `MissingDataError` if they are not to be had, a `DataError` if they are corrupt."""
     require: Callable[[Path | None], object] | None = None
     """Raises what `load` would, without making images of its files; None for a part of what is installed."""
+    full_title: str = ""
+    """What it is called where it is not known; empty where that is its title."""
+    details: str = ""
+    """What else a reader should know of its images: ``upsampled from 8x8``."""
+
+    def instead_of(self, asked: DataSet) -> str:
+        """What a reader must know of a study that asked for another data set and got this one.
+
+        Args:
+            asked: the one that was not to be had.
+        """
+        images = ", ".join(filter(None, [f"{self.images:,} images", self.details]))
+        return (
+            f"{asked.title} was not to be had when this study began, so it trains on {self.full_title or self.title} "
+            f"instead ({images}). Its map is not {asked.title}'s."
+        )
 
 
 def _load_mnist(data_dir: Path | None) -> NDArray[np.float32]:
@@ -50,7 +66,13 @@ def _load_digits(data_dir: Path | None) -> NDArray[np.float32]:
 
 
 MNIST = DataSet("MNIST", 60_000, _load_mnist, _require_mnist)
-DIGITS = DataSet("scikit-learn's digits", 1_797, _load_digits)
+DIGITS = DataSet(
+    "scikit-learn's digits",
+    1_797,
+    _load_digits,
+    full_title="scikit-learn's embedded digits",
+    details="upsampled from 8x8",
+)
 
 DATASETS: Registry[DataSet] = Registry(
     "stability_sweep.datasets", {name: f"{__name__}:{name.upper()}" for name in ("mnist", "digits")}

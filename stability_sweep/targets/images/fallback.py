@@ -8,11 +8,6 @@ from stability_sweep.targets.images.datasets import DATASETS
 from stability_sweep.targets.images.mnist import MissingDataError
 from stability_sweep.targets.images.settings import DataConfig
 
-FALLBACK_NOTICE = (
-    "MNIST was not to be had when this study began, so it trains on scikit-learn's embedded digits instead "
-    "(1,797 images, upsampled from 8x8). Its map is not MNIST's."
-)
-
 
 def available_dataset(config: DataConfig, data_dir: Path | None) -> str:
     """The data set that a new study will use on this machine: the one it asks for, or its fallback.

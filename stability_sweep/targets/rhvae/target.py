@@ -10,7 +10,7 @@ from stability_sweep.engine.settings import OutcomeConfig, TrainingConfig, Train
 from stability_sweep.space.dimensions import Choices, Dimension, Frozen, Value
 from stability_sweep.space.roles import BATCH_SIZE
 from stability_sweep.targets.base import TargetBase
-from stability_sweep.targets.images import FALLBACK_NOTICE, available_dataset
+from stability_sweep.targets.images import available_dataset
 from stability_sweep.targets.images.datasets import DATASETS
 from stability_sweep.targets.images.settings import DataConfig
 from stability_sweep.targets.protocol import Settings
@@ -79,16 +79,16 @@ class RHVAETarget(TargetBase):
         return str(settings["data"].dataset)
 
     def dataset_here(self, settings: Settings, data_dir: Path | None) -> str:
-        """That one, or its fallback where MNIST is not to be had."""
+        """That one, or its fallback where it is not to be had."""
         return available_dataset(settings["data"], data_dir)
 
     def on(self, settings: Settings, dataset: str) -> Settings:
         """The settings with the other data set."""
         return {**settings, "data": settings["data"].on(dataset)}
 
-    def fallback_notice(self, dataset: str) -> str:
-        """MNIST was not to be had."""
-        return FALLBACK_NOTICE
+    def fallback_notice(self, settings: Settings, dataset: str) -> str:
+        """Which images were not to be had, and which are trained on instead."""
+        return DATASETS[dataset].instead_of(DATASETS[settings["data"].dataset])
 
     def prepare(self, settings: Settings, *, data_dir: Path | None, device: torch.device) -> PreparedRHVAE:
         """Load the images."""

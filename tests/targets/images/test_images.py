@@ -2,12 +2,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
 from stability_sweep.environment import DATA_VARIABLE
 from stability_sweep.errors import DataError
 from stability_sweep.targets.images import available_dataset, mnist
+from stability_sweep.targets.images.datasets import DIGITS, MNIST, DataSet
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.images.settings import DataConfig
 
@@ -40,6 +42,15 @@ def test_the_fallback_is_taken_only_when_mnist_is_missing(monkeypatch: pytest.Mo
     assert available_dataset(DataConfig(fallback="digits"), None) == "digits"
     with pytest.raises(mnist.MissingDataError, match="could not be downloaded"):
         available_dataset(DataConfig(), None)
+
+
+def test_a_data_set_says_what_it_stands_in_for() -> None:
+    assert DIGITS.instead_of(MNIST) == (
+        "MNIST was not to be had when this study began, so it trains on scikit-learn's embedded digits instead "
+        "(1,797 images, upsampled from 8x8). Its map is not MNIST's."
+    )
+    shoes = DataSet("shoes", 70_000, lambda folder: np.zeros((70_000, 784), dtype=np.float32))
+    assert "so it trains on shoes instead (70,000 images)." in shoes.instead_of(MNIST)
 
 
 def test_a_corrupt_file_is_never_a_reason_to_fall_back(tmp_path: Path) -> None:
