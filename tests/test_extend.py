@@ -108,6 +108,19 @@ def test_the_recipe_of_a_target_is_trained_mapped_and_replayed(package: Path, li
     assert "target: expected one of 'rhvae', got 'line'" in without.stderr
 
 
+def test_a_step_of_a_target_without_a_reproducer_is_not_saved(package: Path, line_study: Path) -> None:
+    rows = [row.split(",") for row in program(package, line_study, "export", "line").stdout.splitlines()[1:]]
+    diverged = next(row[0] for row in rows if row[5] == "diverged")
+    before = sorted(line_study.iterdir())
+    refused = program(package, line_study, "replay", "line", diverged, "--save", "step.pt")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr == (
+        "error: --save: the target 'line' has no reproducer, a program that repeats a saved step, so there is nothing "
+        "to save\n"
+    )
+    assert sorted(line_study.iterdir()) == before
+
+
 def test_the_recipe_of_a_signal_is_measured_and_has_a_meaning(package: Path, line_study: Path) -> None:
     shown = json.loads(program(package, line_study, "show", "line", "0", "--json").stdout)["telemetry"]
     assert shown["meaning"]["weight_norm"] == "L2 norm of all weights"

@@ -48,7 +48,13 @@ def replay(
     stored_trial = repository.trial(study, trial)
     stored = stored_trial.finished()
     telemetry = repository.telemetry(stored_trial.trial_id)
+    reproducer = study.definition.trains.reproducer
     if save is not None:
+        if reproducer is None:
+            raise StudyError(
+                f"--save: the target {study.definition.target!r} has no reproducer, a program that repeats a saved "
+                f"step, so there is nothing to save"
+            )
         _check_saving(save, trial, stored.result)
 
     from stability_sweep.engine.devices import resolve_device, set_threads
@@ -63,7 +69,7 @@ def replay(
         say_json(_as_json(done))
     else:
         _tell(done, trial, study.name)
-    if save is None:
+    if save is None or reproducer is None:
         return
     if done.run.broken_step is None:
         raise StudyError(f"--save: trial {trial} did not diverge here, so there is no broken step to save")
@@ -71,9 +77,7 @@ def replay(
 
     script = save.with_suffix(".py")
     # The definition's name, which is checked: what Optuna calls the study may be any text, and this becomes a program.
-    text = study.definition.trains.reproducer.format(
-        step=done.here.steps, number=trial, study=study.definition.name, file=save.name
-    )
+    text = reproducer.format(step=done.here.steps, number=trial, study=study.definition.name, file=save.name)
     write_output(save, broken_step_bytes(prepared, done.run), mode=PRIVATE)
     write_output(script, text.encode(), mode=PRIVATE)
     say(f"Saved: {save}; run `python {script}` to see it break", err=as_json)

@@ -39,9 +39,7 @@ class TargetBase:
     causes: CauseBook = CauseBook()
     signals: Mapping[str, str] = SIGNALS
     shown_signals: tuple[str, ...] = ("loss", "gradient_norm", "update_norm")
-    reproducer: str = (
-        '"""Repeats step {step} of trial {number} of study {study}, saved in {file}: not for this target."""\n'
-    )
+    reproducer: str | None = None
 
     # -- what a subclass says ------------------------------------------------------------------------------------------
 

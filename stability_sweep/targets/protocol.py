@@ -97,8 +97,11 @@ class Target(Protocol):
         """The few of these that are shown of one trial, where there is no room for all."""
 
     @property
-    def reproducer(self) -> str:
-        """A program that repeats a saved step; ``{step}``, ``{number}``, ``{study}`` and ``{file}`` are filled in."""
+    def reproducer(self) -> str | None:
+        """A program that repeats a saved step; ``{step}``, ``{number}``, ``{study}`` and ``{file}`` are filled in.
+
+        None where there is none: then no step of the target's is saved.
+        """
 
     def is_real(self, dimension: str) -> bool:
         """Whether a dimension's setting is real-valued; False for one that does not exist."""
