@@ -6,8 +6,8 @@ The packages, in the order in which they may import each other (each imports onl
 it)::
 
     text, lazy, errors, environment, typing, registry, mistakes,
-    space, results, engine, targets, definition, gaussian_process, sampling, storage, sources, analysis, workers,
-    report, terminal, python_api, cli
+    space, results, engine, targets, models, definition, gaussian_process, sampling, storage, sources, analysis,
+    workers, report, terminal, python_api, cli
 """
 
 from __future__ import annotations
