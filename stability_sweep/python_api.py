@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import signal
 import threading
@@ -15,12 +16,14 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis
+from stability_sweep.analysis.baseline import placed_in
 from stability_sweep.analysis.maps import pair_map
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.definition import DEFAULT_TOLERANCE, StudyDefinition, define, load_definition
 from stability_sweep.environment import DEFAULT_STORAGE, STORAGE_VARIABLE, allow_imports
 from stability_sweep.errors import DefinitionError, StudyError
 from stability_sweep.report import analyse_study, stability_map, summary_sentences, write_study_report
+from stability_sweep.results import columns
 from stability_sweep.sources import Source, StoredSource
 from stability_sweep.sources.frame import with_gaps
 from stability_sweep.storage import Database, Repository
@@ -70,6 +73,33 @@ class Study:
         None with fewer than 5 trials, or if nothing is searched.
         """
         return self._analysis.surface
+
+    def probability(self, points: pd.DataFrame, steps: int | None = None) -> pd.DataFrame:
+        """P(diverge) at any points, with how sure that is.
+
+        Args:
+            points: a column per dimension of the study ("off" is infinity, or the word); others are ignored. A
+                dimension that is left out stands at the study's baseline.
+            steps: within how many; None for the horizon. Beyond the longest one that was trained the band widens.
+
+        Returns:
+            Columns ``probability``, ``low`` and ``high`` (90% credible band), with the index of `points`. What is
+            unknown has no probability (NaN) and a band from 0 to 1: every point with fewer than 5 trials, and points
+            outside the search space.
+
+        Raises:
+            StudyError: if `steps` is less than 1, or a column holds what cannot be a value of its dimension.
+        """
+        if steps is not None and steps < 1:
+            raise StudyError(f"expected at least 1 step, got {steps}")
+        space = self._source.facts.space
+        placed, is_inside = placed_in(space, points)
+        unknown = {columns.PROBABILITY: math.nan, columns.LOW: 0.0, columns.HIGH: 1.0}
+        found = pd.DataFrame(unknown, index=points.index)
+        if self._analysis.surface is not None and is_inside.any():
+            known = self._analysis.surface.predict(placed[is_inside], steps)
+            found.loc[is_inside, list(unknown)] = known[list(unknown)]
+        return found
 
     def map(self, x: str, y: str) -> go.Figure:
         """The stability map of two dimensions; all others stand at the study's baseline.

@@ -6,10 +6,17 @@ import math
 from collections.abc import Collection
 from dataclasses import dataclass
 
+import numpy as np
+import pandas as pd
+
+from stability_sweep.errors import StudyError
 from stability_sweep.space.axes import format_value
 from stability_sweep.space.dimensions import Choices, Point, Range, Value
+from stability_sweep.space.off import OFF
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM
 from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.text import value_in_words
+from stability_sweep.typing import Mask
 
 USUAL_BATCH_SIZE = 64
 """No definition has a batch size of its own: every study searches it. This one is usual."""
@@ -62,6 +69,31 @@ def baseline_in_words(space: SearchSpace, shown: Collection[str] = ()) -> str:
         return ""
     parts = [f"{', '.join(settings)} ({why})" for why, settings in by_reason.items()]
     return f"Baseline: {'; '.join(parts)}."
+
+
+def placed_in(space: SearchSpace, points: pd.DataFrame) -> tuple[pd.DataFrame, Mask]:
+    """Points with a value for every dimension, and which of them lie in the search space, (points,).
+
+    Args:
+        space: the search space.
+        points: a column per dimension, "off" as infinity or by name; what is left out stands at the baseline.
+
+    Raises:
+        StudyError: if a column holds what cannot be a value of its dimension.
+    """
+    standing, is_inside = baseline_point(space), np.ones(len(points), dtype=bool)
+    placed = pd.DataFrame({name: [value] * len(points) for name, value in standing.items()}, index=points.index)
+    for name in space:
+        if name not in points:
+            continue
+        values = [math.inf if value == OFF else value for value in points[name].tolist()]
+        if isinstance(space[name], Range) and not all(isinstance(value, (int, float)) for value in values):
+            odd = next(value for value in values if not isinstance(value, (int, float)))
+            raise StudyError(f"expected numbers in the column {name!r}, got {value_in_words(odd)}")
+        inside = np.array([space.contains(name, value) for value in values], dtype=bool)
+        placed[name] = [value if ok else standing[name] for value, ok in zip(values, inside, strict=True)]
+        is_inside &= inside
+    return placed, is_inside
 
 
 def _standing(space: SearchSpace, name: str) -> Standing:

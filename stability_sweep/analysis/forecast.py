@@ -18,7 +18,7 @@ from stability_sweep.space.search_space import SearchSpace
 GAP_DECADES = 0.2
 """A trial fills a gap if no earlier one near its batch size was nearer than this."""
 
-FEWEST, MOST = 8, 24
+FEWEST, MOST = 8, 16
 """Trials that are checked: the newest ones that filled gaps."""
 
 SURPRISE = 1.645

@@ -11,8 +11,7 @@ import numpy as np
 import pandas as pd
 
 from stability_sweep.analysis.baseline import baseline_point
-from stability_sweep.analysis.surface import Surface
-from stability_sweep.results import columns
+from stability_sweep.analysis.surface import BAND, Surface
 from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.dimensions import Choices, Value
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
@@ -72,16 +71,16 @@ def lines_of(surface: Surface, space: SearchSpace, *, seed: int = 0) -> Iterator
             given = {space.role(BATCH_SIZE): batch, space.role(CLIP_NORM): clip}
             point = standing | {name: value for name, value in given.items() if name is not None and value is not None}
             points = points_at(point, **{rate: rates})
-            found = surface.predict(points)
+            draws = surface.draws(points, DRAWS, seed=seed)
             yield Line(
                 batch_size=batch,
                 clip=label,
                 clip_norm=clip,
                 rates=rates,
                 is_listed=bool(axis.values),
-                median=found[columns.MEDIAN].to_numpy().clip(SMALLEST, 1 - SMALLEST),
-                high=found[columns.HIGH].to_numpy(),
-                draws=surface.draws(points, DRAWS, seed=seed).clip(SMALLEST, 1 - SMALLEST),
+                median=surface.medians(points).clip(SMALLEST, 1 - SMALLEST),
+                high=np.quantile(draws, (1 + BAND) / 2, axis=0),
+                draws=draws.clip(SMALLEST, 1 - SMALLEST),
             )
 
 

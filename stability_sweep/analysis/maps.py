@@ -16,7 +16,7 @@ from stability_sweep.analysis.lines import representatives
 from stability_sweep.analysis.surface import Surface
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
-from stability_sweep.space.dimensions import Choices, Value
+from stability_sweep.space.dimensions import Value
 from stability_sweep.space.roles import ROLES
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array, Integers
@@ -131,7 +131,7 @@ def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis
         points[third.name] = pd.Series([s.value for s in slices])[rows[columns.SLICE]].to_numpy()
     is_searched = pd.Series(True, index=points.index)
     for axis in (x, y):
-        inside = pd.Series([contains(space, axis.name, value) for value in points[axis.name].tolist()])
+        inside = pd.Series([space.contains(axis.name, value) for value in points[axis.name].tolist()])
         points[axis.name] = points[axis.name].where(inside, standing[axis.name])
         is_searched &= inside
     table = pd.DataFrame(
@@ -144,17 +144,6 @@ def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis
         }
     ).join(surface.predict(points).where(is_searched))
     return PairMap(x, y, third, slices, x_positions, y_positions, table)
-
-
-def contains(space: SearchSpace, name: str, value: Value) -> bool:
-    """Whether a study searched a value of a dimension."""
-    dimension = space[name]
-    if isinstance(dimension, Choices):
-        return value in dimension.grid(0)
-    assert isinstance(value, (int, float))
-    if math.isinf(value):
-        return dimension.off_share > 0
-    return dimension.low <= value <= dimension.high
 
 
 def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:

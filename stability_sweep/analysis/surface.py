@@ -124,6 +124,14 @@ class Surface:
         return pd.DataFrame(dict(zip(names, found, strict=True)), index=points.index)
 
     @_on_one_thread
+    def medians(self, points: pd.DataFrame) -> Array:
+        """The median of `predict` alone, by the horizon, (points,): far quicker."""
+        encoded = self.encoding.encode(points)
+        where = _in_periods(encoded, self.periods.coordinates)
+        mean = self.mixture.mean(where.reshape(-1, where.shape[2])).reshape(where.shape[:2])
+        return _by_then(mean, self.periods.passed(self.horizons.at(encoded)))
+
+    @_on_one_thread
     def draws(self, points: pd.DataFrame, count: int, *, seed: int, steps: int | None = None) -> Array:
         """Joint draws of P(diverge) from the posterior, (count, points): what belongs together stays together.
 

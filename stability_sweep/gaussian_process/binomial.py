@@ -49,6 +49,10 @@ class BinomialProcess:
     mean: float = 0.0
     """Of f before any trial."""
 
+    def means(self, at: Array) -> Array:
+        """Mean of f at (points, coordinates): (points,); far quicker than with the variance."""
+        return np.asarray(self.mean + self.kernel(at, self.points) @ self.gradient)
+
     def latent(self, at: Array) -> tuple[Array, Array]:
         """Mean and variance of f at (points, coordinates), each (points,)."""
         mean, reduced = self._projected(at)

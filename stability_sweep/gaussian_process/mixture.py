@@ -20,7 +20,7 @@ class Mixture:
 
     def mean(self, at: Array) -> Array:
         """Of f at (points, coordinates): (points,)."""
-        means = [process.latent(at)[0] for process in self.processes]
+        means = [process.means(at) for process in self.processes]
         return np.asarray(self.weights @ np.array(means))
 
     def shares(self, count: int) -> Integers:

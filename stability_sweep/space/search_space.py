@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution, CategoricalDistribution
 
 from stability_sweep.space.axes import Axis, axis_of
-from stability_sweep.space.dimensions import Dimension, Point, Range, Value
+from stability_sweep.space.dimensions import Choices, Dimension, Point, Range, Value
 from stability_sweep.space.off import OFF, is_off
 from stability_sweep.space.parameters import distribution_of
 from stability_sweep.space.roles import ROLES
@@ -50,6 +51,17 @@ class SearchSpace(Mapping[str, Dimension]):
     def searched_role_axis(self, role: str) -> Axis | None:
         """The same, where that dimension has more than one value."""
         return self.searched.get(self.role(role) or "")
+
+    def contains(self, name: str, value: Value) -> bool:
+        """Whether a value of a dimension is searched; "off" is infinity."""
+        dimension = self[name]
+        if isinstance(dimension, Choices):
+            return value in dimension.grid(0)
+        if not isinstance(value, (int, float)) or math.isnan(value):
+            return False
+        if math.isinf(value):
+            return value > 0 and dimension.off_share > 0
+        return dimension.low <= value <= dimension.high
 
     @property
     def core(self) -> tuple[str, ...]:

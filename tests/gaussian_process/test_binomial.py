@@ -53,7 +53,7 @@ def test_draws_have_the_mean_and_the_variance_of_the_posterior() -> None:
 def test_blocks_have_the_covariance_of_the_posterior() -> None:
     generator = np.random.default_rng(4)
     points = generator.random((30, 2))
-    process = fit_binomial(Matern52(4.0, (0.3, 0.6)), points, (points[:, 0] > 0.5) * 1.0, np.ones(30))
+    process = fit_binomial(Matern52(4.0, (0.3, 0.6)), points, (points[:, 0] > 0.5).astype(np.float64), np.ones(30))
     at = generator.random((3, 4, 2))
     mean, covariance = process.blocks(at)
     for group in range(3):

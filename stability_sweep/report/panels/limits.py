@@ -43,9 +43,10 @@ class SpeedLimits(Panel):
         """What the marks mean."""
         lines = ": one line per band of clipping" if analysis.study.space.role(CLIP_NORM) else ""
         return (
-            f"How fast one may go{lines}, with 90% credible bands. A hollow triangle at the "
-            "top means that no learning rate of the study is too large; one at the bottom that none is safe. A hollow "
-            "circle means that there are not enough trials to say: the limit may lie anywhere in its band, or beyond."
+            f"How fast one may go{lines}, with 90% credible bands. A hollow triangle at the top means that no "
+            "learning rate of the study is too large; one at the bottom that none is safe. A hollow circle means that "
+            "there are not enough trials to say: the limit may lie anywhere in its band, or beyond. A pale bar above a "
+            "limit is a stretch of larger rates that is safe again."
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
@@ -76,6 +77,8 @@ class LimitInWords:
     """Why it is no number; empty for one."""
     band: str = ""
     """``90% band 8e-4 to 2e-3``; empty where the whole band says the same."""
+    again: str = ""
+    """``again safe between 3e-3 and 1e-2``; empty where nothing above the limit is."""
 
     @classmethod
     def of(cls, row: Mapping[Any, Any]) -> LimitInWords:
@@ -89,12 +92,13 @@ class LimitInWords:
         if status == UNKNOWN:
             above = f" above {format_value(float(row[columns.LOW]))}" if row[columns.LOW] > 0 else ""
             return cls(f"{status}{above}", "not enough trials to say", band)
-        return cls(format_value(float(row[columns.LIMIT])), "", band)
+        return cls(format_value(float(row[columns.LIMIT])), "", band, _again_in_words(row))
 
     def __str__(self) -> str:
         """``1.2e-3 (90% band 8e-4 to 2e-3)``, ``not reached: every learning rate of the study is safe``."""
         reason = f": {self.reason}" if self.reason else ""
-        return f"{self.value}{reason} ({self.band})" if self.band else f"{self.value}{reason}"
+        band = f" ({self.band})" if self.band else ""
+        return f"{self.value}{reason}{band}{self.again and f'; {self.again}'}"
 
 
 def default_limit(analysis: Analysis) -> dict[str, Any] | None:
@@ -129,6 +133,8 @@ def speed_limit_finding(analysis: Analysis) -> str:
     if row is None:
         return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
     counts = analysis.limits[columns.STATUS].value_counts()
+    twice = int(analysis.limits[columns.AGAIN_FROM].notna().sum())
+    again = f" Above the limit, {plural(twice, 'setting')} {'is' if twice == 1 else 'are'} safe again." if twice else ""
     unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
     place = place_in_words(row)
     where = f"At {place}, the" if place else "The"
@@ -136,7 +142,7 @@ def speed_limit_finding(analysis: Analysis) -> str:
         f"{where} largest learning rate with P(diverge "
         f"{horizon_in_words(analysis.trials, analysis.study)}) at most {analysis.tolerance:.0%} is "
         f"{LimitInWords.of(row)}, by {plural(int(row[columns.TRIALS]), 'trial')} over the whole space. A limit was "
-        f"found for {counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}. "
+        f"found for {counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}.{again} "
         f"{baseline_in_words(analysis.study.space, analysis.study.space.core)}"
     ).strip()
 
@@ -166,6 +172,16 @@ def speed_limit_figure(limits: pd.DataFrame, batch: Axis | None, rate: Axis) -> 
     return figure
 
 
+def _again_in_words(row: Mapping[Any, Any]) -> str:
+    """Where the map is within the tolerance again, above the limit."""
+    start, end = float(row[columns.AGAIN_FROM]), float(row[columns.AGAIN_TO])
+    if math.isnan(start):
+        return ""
+    if math.isinf(end):
+        return f"again safe from {format_value(start)} on"
+    return f"again safe between {format_value(start)} and {format_value(end)}"
+
+
 def _end_in_words(end: float) -> str:
     return "none" if end == 0 else "beyond the range" if math.isinf(end) else format_value(float(end))
 
@@ -193,7 +209,26 @@ def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Ax
         marks = np.where(is_unknown, (low + high) / 2, np.nan)
         error = _band(marks, low, high, 0.7)
         traces.append(go.Scatter(**common, y=marks, mode="markers", showlegend=False, error_y=error))
+    if part[columns.AGAIN_FROM].notna().any():
+        traces.append(_safe_again(part, common, rate))
     return traces
+
+
+def _safe_again(part: pd.DataFrame, common: Mapping[str, Any], rate: Axis) -> go.Scatter:
+    """A pale bar over every stretch above the limit that is safe again."""
+    start, end = (_positions(rate, part[column]) for column in (columns.AGAIN_FROM, columns.AGAIN_TO))
+    gaps = np.full(len(part), np.nan)
+    return go.Scatter(
+        x=np.repeat(common["x"], 3),
+        y=np.column_stack([start, end, gaps]).ravel(),
+        mode="lines",
+        line={"color": common["line"]["color"], "width": 7},
+        opacity=0.35,
+        legendgroup=common["legendgroup"],
+        showlegend=False,
+        text=np.repeat(np.array(common["text"], dtype=object), 3).tolist(),
+        hovertemplate="%{text}<extra></extra>",
+    )
 
 
 def _mark_in_words(row: Mapping[Any, Any]) -> str:
