@@ -219,6 +219,7 @@ def test_a_stop_between_two_trials_gives_back_those_that_were_not_begun(reposito
     work(repository, study, images, stop, watcher)
     assert watcher.finished == [0]
     assert states(repository, study)[1:] == [TrialState.WAITING] * 2
+    assert repository.telemetry(repository.trial(study, 1).trial_id) is None
     assert attempts(repository) == [1, 0, 0]
 
 
