@@ -16,7 +16,7 @@ from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
 from stability_sweep.analysis.horizon import horizon_table
 from stability_sweep.analysis.importance import dimension_importance
-from stability_sweep.analysis.maps import PairMap, half_surface, pair_maps
+from stability_sweep.analysis.maps import PairMap, half_surface, mapped_dimensions, pair_maps, step_map
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
 from stability_sweep.analysis.survival import hazard_by_band, survival_curves
@@ -47,6 +47,8 @@ class Analysis:
     """None with fewer than 5 trials, or nothing searched."""
     quality: pd.DataFrame
     maps: list[PairMap]
+    by_step: PairMap | None
+    """The map of the first pair, step by step; None without a surface or a pair."""
     solid: pd.DataFrame
     """Empty unless the dimensions of all three roles are searched."""
     limits: pd.DataFrame
@@ -85,6 +87,9 @@ class Analysis:
         }
         for pair in self.maps:
             named[table_names.map_of(pair.x.name, pair.y.name)] = pair.table
+        if self.by_step is not None:
+            steps = pd.Series(self.by_step.steps)[self.by_step.table[columns.SLICE]].to_numpy()
+            named[table_names.MAP_BY_STEP] = self.by_step.table.assign(**{columns.STEP: steps})
         axes = self.study.space.searched
         for name, axis in axes.items():
             named[table_names.counts_of(name)] = divergence_by_band(self.frame, axis)
@@ -131,6 +136,7 @@ def analyse(
         surface=surface,
         quality=quality,
         maps=[] if surface is None else pair_maps(surface, space, ranked),
+        by_step=_by_step(surface, space, ranked),
         solid=pd.DataFrame() if surface is None else half_surface(surface, space),
         limits=pd.DataFrame() if surface is None else speed_limits(surface, space, tolerance=tolerance, seed=seed),
         best=pd.DataFrame() if surface is None else best_stable_settings(frame, space, surface, tolerance=tolerance),
@@ -144,6 +150,14 @@ def analyse(
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
         horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},
     )
+
+
+def _by_step(surface: Surface | None, space: SearchSpace, importance: list[str]) -> PairMap | None:
+    """Of the first pair that is mapped; None where the trials tell nothing of time."""
+    names = mapped_dimensions(space, importance)
+    if surface is None or len(names) < 2 or surface.longest_steps < 2:
+        return None
+    return step_map(surface, space, space.axes[names[0]], space.axes[names[1]])
 
 
 def _learned(frame: pd.DataFrame, space: SearchSpace, seed: int) -> tuple[Surface | None, pd.DataFrame, pd.DataFrame]:

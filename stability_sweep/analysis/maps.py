@@ -31,6 +31,12 @@ MOST_MAPPED = 4
 
 ALL = "all"
 
+BEYOND = (3, 10)
+"""How many times the longest horizon a map by step looks ahead."""
+
+IS_SEARCHED = "is_searched"
+"""A column that no table shows: whether the study searched a place of the grid."""
+
 
 @dataclass(frozen=True)
 class Slice:
@@ -38,7 +44,7 @@ class Slice:
 
     label: str
     value: Value | None
-    """None where there is no third dimension."""
+    """None where there is no third dimension; the step, of a map by step."""
 
 
 @dataclass(frozen=True)
@@ -65,6 +71,11 @@ class PairMap:
         """One column of one slice, (y, x)."""
         part = self.table[self.table[columns.SLICE] == index]
         return part[column].to_numpy(np.float64).reshape(len(self.y_positions), len(self.x_positions))
+
+    @property
+    def steps(self) -> list[int]:
+        """Of a map by step: by when a trial has diverged, slice by slice."""
+        return [int(piece.value) for piece in self.slices if isinstance(piece.value, int)]
 
     def slice_of(self, trials: pd.DataFrame) -> Integers:
         """For every trial the slice that it is nearest to."""
@@ -118,32 +129,63 @@ def pair_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis, third: Axis
     slices: tuple[Slice, ...] = (Slice(ALL, None),)
     if third is not None:
         slices = tuple(Slice(label, value) for label, value in representatives(space, third.name, MOST_SLICES))
+    grid, points = _one_slice(space, x, y)
+    parts = []
+    for index, piece in enumerate(slices):
+        there = points if third is None else points.assign(**{third.name: pd.Series([piece.value] * len(points))})
+        parts.append(_predicted(grid, surface.predict(there), index))
+    return PairMap(x, y, third, slices, *_positions(grid), pd.concat(parts, ignore_index=True))
+
+
+def step_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis) -> PairMap:
+    """P(diverge by a step) over two dimensions: a slice per period of training, and some beyond the longest horizon.
+
+    Args:
+        surface: the fitted surface.
+        space: its search space.
+        x: an axis of one of its dimensions, from left to right.
+        y: of another one, from bottom to top.
+    """
+    longest = surface.longest_steps
+    steps = [*surface.periods.ends, *(factor * longest for factor in BEYOND)]
+    grid, points = _one_slice(space, x, y)
+    parts = [_predicted(grid, surface.predict(points, step), index) for index, step in enumerate(steps)]
+    slices = tuple(Slice(f"{step}{' (extrapolated)' if step > longest else ''}", step) for step in steps)
+    return PairMap(x, y, None, slices, *_positions(grid), pd.concat(parts, ignore_index=True))
+
+
+def _one_slice(space: SearchSpace, x: Axis, y: Axis) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The grid of a map, row by row from the bottom, and its points: all other dimensions stand at the baseline."""
     (x_positions, x_values), (y_positions, y_values) = grid_values(x, GRID), grid_values(y, GRID)
-    rows = pd.MultiIndex.from_product(
-        [range(len(slices)), range(len(y_values)), range(len(x_values))],
-        names=[columns.SLICE, columns.ROW, columns.COLUMN],
-    ).to_frame(index=False)
-    standing = baseline_point(space)
-    points = pd.DataFrame({name: [value] * len(rows) for name, value in standing.items()})
-    points[x.name] = pd.Series(x_values)[rows[columns.COLUMN]].to_numpy()
-    points[y.name] = pd.Series(y_values)[rows[columns.ROW]].to_numpy()
-    if third is not None:
-        points[third.name] = pd.Series([s.value for s in slices])[rows[columns.SLICE]].to_numpy()
-    is_searched = pd.Series(True, index=points.index)
-    for axis in (x, y):
-        inside = pd.Series([space.contains(axis.name, value) for value in points[axis.name].tolist()])
-        points[axis.name] = points[axis.name].where(inside, standing[axis.name])
-        is_searched &= inside
-    table = pd.DataFrame(
+    rows = np.repeat(np.arange(len(y_values)), len(x_values))
+    places = np.tile(np.arange(len(x_values)), len(y_values))
+    grid = pd.DataFrame(
         {
-            columns.SLICE: rows[columns.SLICE],
-            columns.X: pd.Series(x_values)[rows[columns.COLUMN]].to_numpy(),
-            columns.Y: pd.Series(y_values)[rows[columns.ROW]].to_numpy(),
-            columns.X_POSITION: x_positions[rows[columns.COLUMN]],
-            columns.Y_POSITION: y_positions[rows[columns.ROW]],
+            columns.X: pd.Series(x_values)[places].to_numpy(),
+            columns.Y: pd.Series(y_values)[rows].to_numpy(),
+            columns.X_POSITION: x_positions[places],
+            columns.Y_POSITION: y_positions[rows],
         }
-    ).join(surface.predict(points).where(is_searched))
-    return PairMap(x, y, third, slices, x_positions, y_positions, table)
+    )
+    standing = baseline_point(space)
+    points = pd.DataFrame({name: [value] * len(grid) for name, value in standing.items()})
+    is_searched = np.ones(len(grid), dtype=bool)
+    for axis, column in ((x, columns.X), (y, columns.Y)):
+        inside = np.array([space.contains(axis.name, value) for value in grid[column].tolist()])
+        points[axis.name] = grid[column].where(inside, standing[axis.name])
+        is_searched &= inside
+    return grid.assign(**{IS_SEARCHED: is_searched}), points
+
+
+def _predicted(grid: pd.DataFrame, found: pd.DataFrame, index: int) -> pd.DataFrame:
+    """One slice of a map's table."""
+    table = grid.join(found.where(grid[IS_SEARCHED])).drop(columns=IS_SEARCHED)
+    table.insert(0, columns.SLICE, index)
+    return table
+
+
+def _positions(grid: pd.DataFrame) -> tuple[Array, Array]:
+    return grid[columns.X_POSITION].unique(), grid[columns.Y_POSITION].unique()
 
 
 def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:

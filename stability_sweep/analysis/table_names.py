@@ -17,6 +17,8 @@ WARNINGS: Final = "warning-signs"
 SURVIVAL_BY_STUDY: Final = "survival-by-study"
 """Of a page that compares two studies."""
 
+MAP_BY_STEP: Final = "map-by-step"
+
 _MAP: Final = "map-"
 
 

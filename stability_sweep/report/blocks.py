@@ -68,6 +68,8 @@ class Exhibit:
     slices: list[str] = field(default_factory=list)
     """What the slider of a map runs through; empty for other figures."""
     slice_title: str = ""
+    first_slice: int | None = None
+    """The one that is shown first; None for the middle one."""
     has_model: bool = False
     """Whether a map can be switched between model and counts."""
     note: str = ""

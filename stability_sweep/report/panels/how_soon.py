@@ -10,6 +10,7 @@ import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, Table
+from stability_sweep.report.panels.maps_by_step import by_step_exhibit
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import DASHES, shades, style
 from stability_sweep.report.wording import plural
@@ -40,13 +41,15 @@ class HowSoon(Panel):
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
-        """Curves, hazard, longer runs."""
+        """The map by step, curves, hazard, longer runs."""
         axes = analysis.study.space.searched
+        by_step = by_step_exhibit(analysis)
+        maps = [] if by_step is None else [by_step]
         curves = [_curves(table, axes[name]) for name, table in analysis.survival.items() if not table.empty]
         if not analysis.hazards:
-            return curves
+            return [*maps, *curves]
         name, hazards = next(iter(analysis.hazards.items()))
-        return [*curves, _hazard(hazards, axes[name]), _longer(analysis.horizons[name], axes[name])]
+        return [*maps, *curves, _hazard(hazards, axes[name]), _longer(analysis.horizons[name], axes[name])]
 
 
 PANEL = HowSoon()

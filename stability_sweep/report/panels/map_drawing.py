@@ -39,7 +39,7 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None)
         slices = model.slice_of(shown)
         for index in range(len(model.slices)):
             meta = {"mode": "model", "slice": index}
-            for trace in (*_model_traces(model, index), _trials_trace(shown[slices == index], x, y)):
+            for trace in (*model_traces(model, index), _trials_trace(shown[slices == index], x, y)):
                 figure.add_trace(trace.update(meta=meta, visible=index == model.first))
     meta = {"mode": "counts"}
     for trace in (_counts_trace(trials, x, y), _trials_trace(shown, x, y)):
@@ -63,7 +63,8 @@ def slice_labels(model: PairMap, counts: list[int]) -> list[str]:
     ]
 
 
-def _model_traces(model: PairMap, index: int) -> list[Any]:
+def model_traces(model: PairMap, index: int) -> list[Any]:
+    """One slice of a map: P(diverge), its 50% line with all its crossings, and the ends of the line's band."""
     wanted = (columns.PROBABILITY, columns.MEDIAN, columns.LOW, columns.HIGH)
     probability, median, low, high = (model.grid(name, index) for name in wanted)
     heat = go.Heatmap(

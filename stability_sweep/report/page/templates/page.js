@@ -34,9 +34,9 @@ async function drawFigures() {
 function connectMap(panel, plot) {
   const modes = [...panel.querySelectorAll("input[type=radio]")];
   const slider = panel.querySelector("input[type=range]");
-  if (!modes.length) return;
+  if (!modes.length && !slider) return;
   const show = () => {
-    const mode = modes.find((radio) => radio.checked).value;
+    const mode = modes.find((radio) => radio.checked)?.value ?? "model";
     const labels = slider ? JSON.parse(slider.dataset.labels) : [];
     const slice = slider ? Number(slider.value) : 0;
     const visible = plot.data.map(({ meta }) => !meta || (meta.mode === mode && (meta.slice ?? slice) === slice));
