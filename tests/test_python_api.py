@@ -53,6 +53,44 @@ def test_the_function_is_there_whatever_was_imported_before() -> None:
     assert "DefinitionError: definition: training" in done.stderr
 
 
+def test_the_probability_at_a_point_has_a_band_and_grows_with_the_steps(study_url: str) -> None:
+    study = open_study(study_url, "small")
+    points = pd.DataFrame(
+        {"learning_rate": [1e-5, 1e-1], "batch_size": [16, 64], "clip_norm": ["off", 1.0]}, index=[7, 3]
+    )
+    found = study.probability(points)
+    assert list(found.columns) == ["probability", "low", "high"]
+    assert list(found.index) == [7, 3]
+    assert found["probability"][7] < 0.3 < 0.7 < found["probability"][3]
+    assert ((found["low"] <= found["probability"]) & (found["probability"] <= found["high"])).all()
+    sooner, later = study.probability(points, steps=1), study.probability(points, steps=10_000)
+    assert (sooner["probability"] <= found["probability"]).all()
+    assert (later["probability"] > found["probability"]).all()
+    assert later["high"][7] > found["high"][7]
+    alone = study.probability(points[["learning_rate"]])  # the rest stands at the baseline
+    assert alone["probability"][7] < 0.5 < alone["probability"][3]
+
+
+def test_what_is_unknown_has_no_probability_and_a_whole_band(
+    study_url: str, repository: Repository, finished_study: StudyBuilder
+) -> None:
+    beyond = pd.DataFrame({"learning_rate": [1e-9, 1e-3, math.nan], "batch_size": [16, 17_000, 16]})
+    finished_study(diverges, trials=3, definition=make_definition(name="few"))
+    few = open_study(study_url, "few").probability(pd.DataFrame({"learning_rate": [1e-3]}))
+    for found in (open_study(study_url, "small").probability(beyond), few):
+        assert found["probability"].isna().all()
+        assert (found["low"] == 0).all()
+        assert (found["high"] == 1).all()
+
+
+def test_steps_and_values_that_cannot_be_are_refused_in_one_line(study_url: str) -> None:
+    study = open_study(study_url, "small")
+    with pytest.raises(StudyError, match=r"^expected at least 1 step, got 0$"):
+        study.probability(pd.DataFrame({"learning_rate": [1e-3]}), steps=0)
+    with pytest.raises(StudyError, match=r"^expected numbers in the column 'learning_rate', got"):
+        study.probability(pd.DataFrame({"learning_rate": ["fast"]}))
+
+
 def test_a_study_gives_trials_surface_map_and_limit(study_url: str, tmp_path: Path) -> None:
     study = open_study(study_url, "small")
     assert len(study.trials) == 24

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import random
 from typing import Any
 
 import optuna
@@ -10,7 +11,8 @@ import pytest
 import torch
 
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.results.outcome import Outcome
+from stability_sweep.results.outcome import Outcome, TrialResult
+from stability_sweep.space.dimensions import Point
 from stability_sweep.storage import Repository
 from stability_sweep.targets.images.images import load_images
 from stability_sweep.targets.rhvae.trainable import PreparedRHVAE
@@ -49,13 +51,13 @@ def test_no_trials_never_meet_the_rule(repository: Repository) -> None:
 def test_a_rule_that_was_met_looks_again_when_a_late_result_comes(
     finished_study: StudyBuilder, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = finished_study(diverges_above(1e-2), trials=20, definition=with_precision(100.0, 20))
+    study = finished_study(diverges_above(1e-2), trials=40, definition=with_precision(100.0, 40))
     rule = PrecisionRule(repository, study)
     assert rule.is_met()
     monkeypatch.setattr(rule, "_asked_decades", 1e-6)
     assert rule.is_met()  # nothing new: nothing is computed again
     summary = repository.summary(study)
-    monkeypatch.setattr(repository, "summary", lambda _: type(summary)(study.name, 20, {"stable": 21}, 0, 0))
+    monkeypatch.setattr(repository, "summary", lambda _: type(summary)(study.name, 40, {"stable": 41}, 0, 0))
     assert not rule.is_met()
 
 
@@ -124,3 +126,18 @@ def test_trials_after_the_start_look_for_the_line(repository: Repository) -> Non
 def test_failed_trials_do_not_count_for_the_line(finished_study: StudyBuilder, repository: Repository) -> None:
     study = finished_study(lambda _: make_result(Outcome.FAILED), trials=8, definition=with_precision(1.0, 8))
     assert present_precision(repository, study) is None
+
+
+def test_a_precision_that_the_budget_cannot_give_is_told_early(
+    finished_study: StudyBuilder, repository: Repository, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The outcome is chance over several decades."""
+    generator = random.Random(0)
+
+    def chance(point: Point) -> TrialResult:
+        above = 1.0 / (1.0 + (float(point["learning_rate"]) / 0.1) ** -0.8)
+        return make_result(Outcome.DIVERGED if generator.random() < above else Outcome.STABLE)
+
+    study = finished_study(chance, trials=40, definition=with_precision(0.05, 60))
+    assert not PrecisionRule(repository, study).is_met()
+    assert "a precision of 0.05 decades is out of reach" in caplog.text
