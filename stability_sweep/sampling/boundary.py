@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import threading
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,26 +15,20 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from stability_sweep.gaussian_process import (
-    BinomialProcess,
-    Cells,
-    Matern52,
-    cells_of,
-    fit_binomial,
-    learn_kernel,
-)
 from stability_sweep.sampling.acquisition import (
     Latent,
-    expected_weight,
-    latent_at,
     overall_share_of_chance,
     share_of_chance,
     worth_for_probability,
     worth_for_side,
 )
+from stability_sweep.sampling.belief import Belief, Kernels, LearnedKernels, believe
+from stability_sweep.sampling.cube import reflected
 from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
-from stability_sweep.sampling.exploration import is_explored, sobol_point
+from stability_sweep.sampling.exploration import is_explored, is_planned, sobol_point, sobol_points
+from stability_sweep.sampling.gaps import dimension_to_explore, point_in_widest_gap
 from stability_sweep.sampling.optuna_private import cached_trials
+from stability_sweep.sampling.surprises import follows_up, places_beside, unanswered
 from stability_sweep.space.coordinates import Coordinates
 from stability_sweep.typing import Array
 
@@ -44,18 +37,6 @@ CANDIDATES, REFINED_POINTS, REFINEMENTS = 512, 4, 32
 
 REFINED_REACH = 0.03
 """How far those lie (a standard deviation) in the unit cube."""
-
-MOST_CELLS = 512
-"""What more trials say is pooled: an answer has to come within a fraction of a second."""
-
-GROWTH = 1.1
-"""The kernel is learned anew when there are so many times as many trials as at the last time."""
-
-KERNEL_TRIALS = 300
-"""The kernel is learned from at most so many of them: time grows with the cube."""
-
-FEWEST_TRIALS, LEAST_WEIGHT = 8, 0.5
-"""The model needs so many trials that count for at least so much."""
 
 CHANCE, WORTH_REPEATING, NEIGHBOURS = 0.9, 0.95, 16
 """Where so much of what is unknown about an outcome is chance, one of the nearest tried points is repeated with another
@@ -84,9 +65,11 @@ class BoundarySampler(BaseSampler):
     An objective that returns NaN has told nothing: Optuna fails such a trial like one that ran out of memory. As long
     as nothing better is known, the sampler takes a failed trial for half a divergence, and warns once.
 
-    The first 16 trials, and one in eight later ones, are points of a scrambled Sobol' sequence. All others are the
-    point at which a trial is worth most, under a Gaussian process that takes running trials for pending: mostly for the
-    side of the line (`worth_for_side`), and on a soft boundary also for P(diverge) itself (`worth_for_probability`).
+    The first 16 trials are points of a scrambled Sobol' sequence. Of the later ones, one in four goes into the widest
+    gap (`gaps`), and at most one in four beside an outcome that nothing else let expect (`surprises`). All
+    others are the point at which a trial is worth most, under Gaussian processes that take running trials for pending:
+    mostly for the side of the line (`worth_for_side`), and on a soft boundary also for P(diverge) itself
+    (`worth_for_probability`).
 
     Args:
         seed: of everything random; the same study asked by the same trial numbers gets the same points. None draws one.
@@ -95,8 +78,11 @@ class BoundarySampler(BaseSampler):
         off_above: by dimension, a value above which all values mean the same.
         repeats: trials that the study runs at every point, in a row; only the first of them is asked for a point.
         failed_is_diverged: True counts every failed trial as diverged: for objectives that return NaN or raise when
-            they diverge. False guesses, as said above. None lets failed trials count for nothing at all: for studies
-            that tell every divergence.
+            they diverge. False guesses, as said above. None lets failed trials count for nothing but for a point
+            that was seen, in no gap any more: for studies that tell every divergence.
+        along: the dimension, a range, along which the widest gap is looked for: the one along which P(diverge) may pass
+            one half more than once. None takes "learning_rate" if there is one, and otherwise the float or int
+            dimension along which the model's length is shortest.
     """
 
     def __init__(
@@ -107,12 +93,14 @@ class BoundarySampler(BaseSampler):
         off_above: Mapping[str, float] | None = None,
         repeats: int = 1,
         failed_is_diverged: bool | None = False,
+        along: str | None = None,
     ) -> None:
         self._seed = int(np.random.SeedSequence(seed).generate_state(1)[0]) if seed is None else seed
         self._horizon = horizon
         self._off_above = dict(off_above or {})
         self._repeats = repeats
         self._failed_is_diverged = failed_is_diverged
+        self._along = along
         self._has_warned = False
         self._independent = RandomSampler(seed=self._seed)
         self._lock = threading.Lock()  # `optimize(n_jobs=...)` asks from several threads
@@ -153,19 +141,45 @@ class BoundarySampler(BaseSampler):
         if not search_space:
             return {}
         coordinates = Coordinates.of(search_space, self._off_above)
-        explored = coordinates.params_at(
-            sobol_point(len(coordinates.dimensions), self._seed, trial.number // self._repeats)
-        )
-        if is_explored(trial.number // self._repeats):
-            return explored
+        index = trial.number // self._repeats
+        if is_planned(index):
+            return coordinates.params_at(sobol_point(len(coordinates.dimensions), self._seed, index))
         with self._lock, threadpool_limits(1):  # on several threads, matrices of this size are slower
-            trials = cached_trials(study)
-            evidence = self._view_of(study, coordinates).reader.read(trials, leaving_out=trial.number)
+            view = self._view_of(study, coordinates)
+            evidence = view.reader.read(cached_trials(study), leaving_out=trial.number)
             self._warn_of_guesses(evidence)
-            if (evidence.weight >= LEAST_WEIGHT).sum() < FEWEST_TRIALS:
-                return explored
+            kernels = view.kernels.of(evidence, coordinates, self._seed)
             generator = np.random.default_rng([self._seed, trial.number])
-            return coordinates.params(self._best(evidence, coordinates, generator))
+            if is_explored(index):
+                return self._unseen(evidence, coordinates, kernels, index, generator)
+            if kernels is None:
+                return coordinates.params_at(sobol_point(len(coordinates.dimensions), self._seed, index))
+            belief = believe(evidence, coordinates, kernels, self._seed)
+            return coordinates.params(_best(belief, evidence, coordinates, generator, may_follow_up=follows_up(index)))
+
+    def _unseen(
+        self,
+        evidence: Evidence,
+        coordinates: Coordinates,
+        kernels: Kernels | None,
+        index: int,
+        generator: np.random.Generator,
+    ) -> dict[str, Any]:
+        """The point in the widest gap; a Sobol' point where there is no range to look along.
+
+        Args:
+            evidence: whose points have been seen.
+            coordinates: the search space.
+            kernels: the likeliest first; None while there is no model.
+            index: of the point.
+            generator: draws the bands that are looked at.
+        """
+        lengths = None if kernels is None else np.array(kernels[0][1].lengths)
+        along = dimension_to_explore(coordinates, self._along, lengths)
+        if along is None:
+            return coordinates.params_at(sobol_point(len(coordinates.dimensions), self._seed, index))
+        seen = np.vstack([evidence.values, evidence.pending, evidence.crashed])
+        return coordinates.params_at(point_in_widest_gap(coordinates, along, seen, generator))
 
     def _view_of(self, study: Study, coordinates: Coordinates) -> _View:
         key = (study.study_name, repr(coordinates))  # Optuna's ids are the same in all in-memory storages
@@ -180,21 +194,35 @@ class BoundarySampler(BaseSampler):
             self._has_warned = True
             warnings.warn(GUESSING.format(evidence.guessed), stacklevel=2)
 
-    def _best(self, evidence: Evidence, coordinates: Coordinates, generator: np.random.Generator) -> Array:
-        """The values, (dimensions,), of the point that is worth most."""
-        assert self._view is not None
-        process = _posterior(evidence, coordinates, self._view.kernel(evidence, coordinates, self._seed), self._seed)
-        units = _sobol_points(len(coordinates.dimensions), CANDIDATES, generator)
-        latent = latent_at(process, coordinates.encode(coordinates.values(units)))
-        is_soft = overall_share_of_chance(latent) >= SOFT
-        worth_of: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
-        worth = worth_of(latent)
-        best = units[np.argsort(-worth)[:REFINED_POINTS]].repeat(REFINEMENTS, axis=0)
-        near = np.clip(best + REFINED_REACH * generator.standard_normal(best.shape), 0.0, 1.0 - 1e-9)
-        values = coordinates.values(np.vstack([units, near]))
-        worth = np.append(worth, worth_of(latent_at(process, coordinates.encode(values[len(units) :]))))
-        chosen = values[worth.argmax()]
-        return _repeated(process, evidence, coordinates, chosen, worth_of)
+
+def _best(
+    belief: Belief, evidence: Evidence, coordinates: Coordinates, generator: np.random.Generator, *, may_follow_up: bool
+) -> Array:
+    """The values, (dimensions,), of the point that is worth most.
+
+    Args:
+        belief: after the evidence.
+        evidence: whose points have been tried.
+        coordinates: the search space.
+        generator: draws the places that are looked at.
+        may_follow_up: whether a surprise without an answer comes first.
+    """
+    surprise = unanswered(belief) if may_follow_up else None
+    if surprise is not None:
+        tried = coordinates.encode(evidence.values)
+        nearest = evidence.values[np.linalg.norm(tried - surprise, axis=1).argmin()]
+        places = places_beside(coordinates, nearest, generator)
+        return np.asarray(places[worth_for_side(belief.latent(coordinates.encode(places))).argmax()])
+    units = sobol_points(len(coordinates.dimensions), CANDIDATES, generator)
+    latent = belief.latent(coordinates.encode(coordinates.values(units)))
+    is_soft = overall_share_of_chance(latent) >= SOFT
+    worth_of: Worth = worth_for_probability if is_soft and generator.random() < 0.5 else worth_for_side
+    worth = worth_of(latent)
+    best = units[np.argsort(-worth)[:REFINED_POINTS]].repeat(REFINEMENTS, axis=0)
+    near = reflected(best + REFINED_REACH * generator.standard_normal(best.shape))
+    values = coordinates.values(np.vstack([units, near]))
+    worth = np.append(worth, worth_of(belief.latent(coordinates.encode(values[len(units) :]))))
+    return _repeated(belief, evidence, coordinates, values[worth.argmax()], worth_of)
 
 
 def _check_single_objective(study: Study) -> None:
@@ -208,48 +236,14 @@ class _View:
 
     key: tuple[str, str]
     reader: EvidenceReader
-    kernels: dict[tuple[int, bool], Matern52] = field(default_factory=dict)
-    """The newest, by the number of trials that it was learned from and whether some of them are guesses."""
-
-    def kernel(self, evidence: Evidence, coordinates: Coordinates, seed: int) -> Matern52:
-        """Learned from the first 8, 9, 10, 11, 13, ... trials, so that whoever asks comes to the same."""
-        counts = evidence.weight >= LEAST_WEIGHT
-        count = FEWEST_TRIALS
-        while math.ceil(count * GROWTH) <= counts.sum():
-            count = math.ceil(count * GROWTH)
-        key = (count, evidence.guessed > 0)
-        if key not in self.kernels:
-            chosen = np.flatnonzero(counts)[:count]
-            if count > KERNEL_TRIALS:
-                chosen = np.random.default_rng(seed).choice(chosen, KERNEL_TRIALS, replace=False)
-            points = coordinates.encode(evidence.values[chosen])
-            self.kernels = {key: learn_kernel(points, evidence.diverged[chosen], np.ones(len(chosen)))}
-        return self.kernels[key]
+    kernels: LearnedKernels = field(default_factory=LearnedKernels)
 
 
-def _posterior(evidence: Evidence, coordinates: Coordinates, kernel: Matern52, seed: int) -> BinomialProcess:
-    """The latent function after the finished trials, and as firmly held as the running ones will hold it."""
-
-    def fit(cells: Cells) -> BinomialProcess:
-        return fit_binomial(kernel, cells.points, cells.sums[:, 0], cells.sums[:, 1])
-
-    running, lived = coordinates.encode(evidence.pending), evidence.pending_weight
-    points = np.vstack([coordinates.encode(evidence.values), running])
-    diverged = np.append(evidence.diverged * evidence.weight, np.zeros(len(lived)))
-    counts = np.column_stack([diverged, np.append(evidence.weight, lived)])
-    process = fit(cells_of(points, counts, fit, np.array(kernel.lengths), seed=seed, most=MOST_CELLS))
-    for point, share in zip(running, lived, strict=True):
-        process = process.expecting(point, (1.0 - share) * expected_weight(process, point))
-    return process
-
-
-def _repeated(
-    process: BinomialProcess, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_of: Worth
-) -> Array:
+def _repeated(belief: Belief, evidence: Evidence, coordinates: Coordinates, chosen: Array, worth_of: Worth) -> Array:
     """The values, (dimensions,), of a tried point near the chosen one where the outcome is chance; else of the chosen.
 
     Args:
-        process: the latent function after the evidence.
+        belief: after the evidence.
         evidence: whose points have been tried.
         coordinates: the search space.
         chosen: values of the point that is worth most, (dimensions,).
@@ -257,15 +251,9 @@ def _repeated(
     """
     tried = np.unique(evidence.values, axis=0)
     point = coordinates.encode(chosen[None, :])
-    nearness = process.kernel(coordinates.encode(tried), point)[:, 0]
+    nearness = belief.kernel(coordinates.encode(tried), point)[:, 0]
     tried = tried[np.argsort(-nearness)[:NEIGHBOURS]]
-    latent = latent_at(process, coordinates.encode(tried))
+    latent = belief.latent(coordinates.encode(tried))
     worth_there = np.where(share_of_chance(latent) >= CHANCE, worth_of(latent), 0.0)
-    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_of(latent_at(process, point))[0] > 0
+    is_as_good = worth_there.max() >= WORTH_REPEATING * worth_of(belief.latent(point))[0] > 0
     return tried[worth_there.argmax()] if is_as_good else chosen
-
-
-def _sobol_points(dimensions: int, count: int, generator: np.random.Generator) -> Array:
-    from scipy.stats import qmc  # takes longer to import than most commands run
-
-    return np.asarray(qmc.Sobol(dimensions, rng=generator).random(count))

@@ -40,6 +40,8 @@ class Evidence:
     """Of running trials, and of those that ended without an outcome; (trials, dimensions)."""
     pending_weight: Array
     """What those count for as survivors by now, from 0 to 1; (trials,)."""
+    crashed: Array
+    """Of failed trials that say nothing, not even to the model that their point was tried; (trials, dimensions)."""
     guessed: int
     """How many of the finished trials were silent and are taken for divergences by `GUESSED_WEIGHT`."""
 
@@ -76,8 +78,8 @@ class EvidenceReader:
     Args:
         coordinates: the search space.
         horizon: from a trial's parameters to its steps; None if nobody says.
-        failed_is_diverged: True takes every failed trial for a divergence; None takes silent trials for nothing at
-            all, not even for tried (in studies that tell every divergence, and whose points must not change).
+        failed_is_diverged: True takes every failed trial for a divergence; None keeps silent trials from the
+            model altogether: not even their points count as tried (in studies that tell every divergence).
     """
 
     def __init__(
@@ -103,11 +105,14 @@ class EvidenceReader:
                 if observed is not None and not _has_bad_report(trial):
                     pending.append(observed)
         silent = [trial for trial in finished if trial.is_silent]
-        if any(trial.diverged and not trial.is_silent for trial in finished):
+        crashed: list[_Observation] = []
+        if self._failed_is_diverged is None or any(trial.diverged and not trial.is_silent for trial in finished):
             # Somebody tells divergences, so who is silent has crashed: from a guess to a point that was tried.
             finished = [trial for trial in finished if not trial.is_silent]
-            pending += [replace(trial, diverged=False, last_step=None, is_silent=False) for trial in silent]
-            silent = []
+            crashed, silent = silent, []
+        if self._failed_is_diverged is not None:
+            pending += [replace(trial, diverged=False, last_step=None, is_silent=False) for trial in crashed]
+            crashed = []
         weights = _weights([*finished, *pending])
         return Evidence(
             self._matrix(finished),
@@ -115,6 +120,7 @@ class EvidenceReader:
             weights[: len(finished)],
             self._matrix(pending),
             weights[len(finished) :],
+            self._matrix(crashed),
             guessed=len(silent),
         )
 
@@ -133,8 +139,6 @@ class EvidenceReader:
         diverged = has_diverged(trial)
         if diverged is not None:
             return self._observation(trial, diverged)
-        if self._failed_is_diverged is None:
-            return None
         observed = self._observation(trial, diverged=True)
         if observed is None or (self._failed_is_diverged and trial.state is TrialState.FAIL):
             return observed

@@ -1,4 +1,4 @@
-"""Sobol' points, and which trials of the boundary sampler are such points whatever the model thinks."""
+"""Which trials of the boundary sampler explore whatever the model thinks, and the Sobol' points that it starts with."""
 
 from __future__ import annotations
 
@@ -9,13 +9,18 @@ from stability_sweep.typing import Array
 STARTUP_TRIALS = 16
 """Points before the model is asked at all."""
 
-EXPLORED_EVERY = 8
-"""After that, one point of so many: a share of exploration that no wrong belief of the model can take away."""
+EXPLORED_EVERY = 4
+"""After that, one point of so many goes into the widest gap (`gaps`): a share that no wrong belief can take away."""
+
+
+def is_planned(index: int) -> bool:
+    """Whether the point of that index follows from the index alone."""
+    return index < STARTUP_TRIALS
 
 
 def is_explored(index: int) -> bool:
-    """Whether the point of that index is one of the Sobol' sequence."""
-    return index < STARTUP_TRIALS or index % EXPLORED_EVERY == EXPLORED_EVERY - 1
+    """Whether the point of that index is chosen without the model."""
+    return is_planned(index) or index % EXPLORED_EVERY == EXPLORED_EVERY - 1
 
 
 def sobol_point(dimensions: int, seed: int, index: int) -> Array:
@@ -34,3 +39,10 @@ def sobol_point(dimensions: int, seed: int, index: int) -> Array:
     if index:
         sequence.fast_forward(index)
     return np.asarray(sequence.random(1)[0])
+
+
+def sobol_points(dimensions: int, count: int, generator: np.random.Generator) -> Array:
+    """So many points of a sequence that the generator scrambles, (count, dimensions)."""
+    from scipy.stats import qmc
+
+    return np.asarray(qmc.Sobol(dimensions, rng=generator).random(count))

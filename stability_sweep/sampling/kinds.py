@@ -1,8 +1,8 @@
 """The kinds of samplers: for each what is planned, and Optuna's sampler for the rest.
 
 Grid, Sobol' and random points depend on no result, so a trial can be born with its point: one transaction instead of
-one per dimension, nothing to agree on between workers, and the same study whoever ran it. So can those trials of the
-boundary sampler in which it explores.
+one per dimension, nothing to agree on between workers, and the same study whoever ran it. So can the first trials of
+the boundary sampler.
 """
 
 from __future__ import annotations
@@ -14,8 +14,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.sampling.exploration import is_explored, sobol_point
+from stability_sweep.sampling.exploration import is_planned, sobol_point
 from stability_sweep.space.coordinates import Coordinates, only_value
+from stability_sweep.space.dimensions import Range
+from stability_sweep.space.roles import LEARNING_RATE
 from stability_sweep.typing import Array
 
 if TYPE_CHECKING:
@@ -82,7 +84,7 @@ class _Boundary(_Kind):
     looks_at_results = True
 
     def _unit(self, definition: StudyDefinition, index: int, dimensions: int) -> Array | None:
-        return sobol_point(dimensions, definition.sampler_seed, index) if is_explored(index) else None
+        return sobol_point(dimensions, definition.sampler_seed, index) if is_planned(index) else None
 
     def build(self, definition: StudyDefinition) -> BaseSampler:
         """Ours, with what a definition knows of its trials."""
@@ -94,6 +96,7 @@ class _Boundary(_Kind):
             off_above=definition.space.off_above,
             repeats=definition.budget.repeats,
             failed_is_diverged=None,  # every divergence of ours is reported; a failure is the machine's fault, or ours
+            along=_range_of_rates(definition),
         )
 
 
@@ -112,6 +115,12 @@ class _Tpe(_Kind):
         from stability_sweep.sampling.seeded import SeededByTrial
 
         return SeededByTrial(definition.sampler_seed, lambda seed: TPESampler(seed=seed, constant_liar=True))
+
+
+def _range_of_rates(definition: StudyDefinition) -> str | None:
+    """The dimension with the role of the learning rate, if it is searched in a range."""
+    name = definition.space.role(LEARNING_RATE)
+    return name if name is not None and isinstance(definition.search_space[name], Range) else None
 
 
 def _horizon_steps(definition: StudyDefinition, params: Mapping[str, Any]) -> int:

@@ -9,7 +9,7 @@ import heapq
 import math
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -23,7 +23,7 @@ from scipy.stats import qmc
 
 from stability_sweep.definition.study import StudyDefinition
 from stability_sweep.sampling.evidence import DIVERGED_CONSTRAINT
-from stability_sweep.typing import Array
+from stability_sweep.typing import Array, Mask
 from tests.conftest import make_definition
 
 HORIZON_STEPS = 150
@@ -58,6 +58,8 @@ class Boundary:
     """Points all over the space, with the column ``truth``."""
     run: Callable[[Mapping[str, Any], np.random.Generator], Outcome]
     """A trial at a point."""
+    features: list[Mask] = field(default_factory=list)
+    """Which points belong to each of the features that are easily missed."""
 
     @property
     def space(self) -> dict[str, BaseDistribution]:
@@ -67,13 +69,14 @@ class Boundary:
 
 def probability_at(name: str, points: pd.DataFrame) -> Array:
     """True P(diverge) of one of `TRUTHS` at points that have a column per dimension, (points,)."""
-    truth, dimensions = TRUTHS[name]
-    return truth(_positions(dimensions, points))
+    truth = TRUTHS[name]
+    return truth.probability(_positions(truth.dimensions, points))
 
 
 def simulated(name: str) -> Boundary:
     """One of `TRUTHS` as a study."""
-    truth, dimensions = TRUTHS[name]
+    truth = TRUTHS[name]
+    dimensions = truth.dimensions
     names = list(RANGES)[:dimensions]
     space: dict[str, Any] = {name: RANGES[name] if name in names else "off" for name in RANGES}
     definition = make_definition(
@@ -93,13 +96,15 @@ def simulated(name: str) -> Boundary:
 
     def run(point: Mapping[str, Any], generator: np.random.Generator) -> Outcome:
         position = _positions(dimensions, point)
-        probability = min(float(truth(position)[0]), 1 - 1e-12)
+        probability = min(float(truth.probability(position)[0]), 1 - 1e-12)
         lived = (generator.exponential() / -math.log1p(-probability)) ** (1 / SHAPE_OF_LIFETIMES)
+        if lived < 1.0 and truth.is_late is not None and truth.is_late(position)[0]:
+            lived = 0.5 + lived / 2
         # Larger learning rates learn more, as long as they live.
         loss = 1 - 0.5 * position[0, 0] + 0.2 * abs(position[0, 1] - 0.5)
         return Outcome(lived < 1.0, min(lived, 1.0), loss)
 
-    return Boundary(name, definition, points, run)
+    return Boundary(name, definition, points, run, features_of(name, points))
 
 
 def run_study(
@@ -206,12 +211,93 @@ def corner(unit: Array) -> Array:
     return expit(80 * (unit[:, 0] - 0.25 + 0.3 * unit[:, 1]))
 
 
-TRUTHS: dict[str, tuple[Callable[[Array], Array], int]] = {
-    "straight": (straight, 2),
-    "curved": (curved, 2),
-    "island": (island, 2),
-    "soft": (soft, 2),
-    "idle third": (idle, 3),
-    "corner": (corner, 2),
+RIDGE, RIDGE_WIDTH, RIDGE_HEIGHT = 0.6, 0.035, 0.93
+"""Where the ridge lies along the learning rate, how wide it is (a standard deviation), and its P(diverge)."""
+
+
+def _beyond(unit: Array) -> Array:
+    """What diverges at large learning rates, with or without the ridge."""
+    return expit(60 * (unit[:, 0] - 0.78 + 0.04 * (unit[:, 1] - 0.5)))
+
+
+def _ridge(unit: Array) -> Array:
+    height = RIDGE_HEIGHT * np.exp(-(((unit[:, 0] - RIDGE) / RIDGE_WIDTH) ** 2) / 2)
+    return np.asarray(height * expit(30 * (unit[:, 1] - 0.5)))
+
+
+def ridge(unit: Array) -> Array:
+    """A ridge of late divergence below the boundary, at large batches: as in real trainings (`benchmarks/data`)."""
+    return np.maximum(_beyond(unit), _ridge(unit))
+
+
+def _is_late(unit: Array) -> Mask:
+    return np.asarray(_ridge(unit) > _beyond(unit))
+
+
+def band(unit: Array) -> Array:
+    """A band of stability inside divergence."""
+    tilt = 0.1 * (unit[:, 1] - 0.5)
+    inside = np.exp(-(((unit[:, 0] - 0.7 + tilt) / 0.045) ** 2) / 2)
+    return np.asarray(expit(60 * (unit[:, 0] - 0.42 + tilt)) * (1 - 0.96 * inside))
+
+
+ISLANDS = ((0.35, 0.28, 0.12), (0.75, 0.7, 0.13))
+"""Middle (learning rate, batch size) and radius."""
+
+
+def islands(unit: Array) -> Array:
+    """Two islands of divergence; one in a hundred trials diverges anywhere."""
+    inside = [expit(60 * (radius - np.hypot(unit[:, 0] - rate, unit[:, 1] - batch))) for rate, batch, radius in ISLANDS]
+    return np.asarray(0.01 + 0.98 * np.maximum(*inside))
+
+
+def _around(number: int) -> Callable[[Array], Mask]:
+    rate, batch, radius = ISLANDS[number]
+    return lambda unit: np.asarray(np.hypot(unit[:, 0] - rate, unit[:, 1] - batch) < 1.5 * radius)
+
+
+@dataclass(frozen=True)
+class Truth:
+    """P(diverge) in the unit cube, and what a map must show that has found all of it."""
+
+    probability: Callable[[Array], Array]
+    """At (points, dimensions): (points,)."""
+    dimensions: int = 2
+    features: tuple[Callable[[Array], Mask], ...] = ()
+    """Regions, each with a feature that is easily missed: those of its points whose outcome is `surprising`."""
+    surprising: bool = True
+    """Whether that outcome is divergence."""
+    is_late: Callable[[Array], Mask] | None = None
+    """Where divergence comes in the second half of the horizon; None for nowhere."""
+
+
+TRUTHS: dict[str, Truth] = {
+    "straight": Truth(straight),
+    "curved": Truth(curved),
+    "island": Truth(island),
+    "soft": Truth(soft),
+    "idle third": Truth(idle, 3),
+    "corner": Truth(corner),
+    "ridge": Truth(ridge, features=(lambda unit: unit[:, 0] < 0.69,), is_late=_is_late),
+    "band": Truth(band, features=(lambda unit: unit[:, 0] > 0.55,), surprising=False),
+    "islands": Truth(islands, features=(_around(0), _around(1))),
 }
-"""P(diverge) in the unit cube, and the number of dimensions."""
+"""The last three are crossed more than once along the learning rate."""
+
+
+def features_of(name: str, points: pd.DataFrame) -> list[Mask]:
+    """Which points belong to each feature of one of `TRUTHS`, (points,) each; points have a column per dimension."""
+    truth = TRUTHS[name]
+    unit = _positions(truth.dimensions, points)
+    is_surprising = (truth.probability(unit) > 0.5) == truth.surprising
+    return [np.asarray(region(unit) & is_surprising) for region in truth.features]
+
+
+def is_found(features: list[Mask], is_right: Mask) -> bool:
+    """Whether a map shows every feature: at least half of its points are on their right side.
+
+    Args:
+        features: which points belong to each, (points,).
+        is_right: at which points the map is on the right side of the 50% line, (points,).
+    """
+    return all(bool(is_right[feature].mean() >= 0.5) for feature in features)

@@ -127,7 +127,8 @@ def test_once_a_divergence_is_told_a_silent_trial_was_asked_and_says_no_more(sil
 
 
 @pytest.mark.parametrize("silent", SILENT[:2])
-def test_a_failed_trial_is_a_divergence_or_nothing_where_that_was_said(silent: FrozenTrial) -> None:
+def test_a_failed_trial_is_a_divergence_or_only_a_point_that_was_seen_where_that_was_said(silent: FrozenTrial) -> None:
     counted, ignored = (read_as([silent, *survivors(8)], meaning) for meaning in (True, None))
     assert (counted.diverged[0], counted.weight[0], counted.guessed) == (1.0, 1.0, 0)
     assert (len(ignored.diverged), len(ignored.pending), ignored.guessed) == (8, 0, 0)
+    assert ignored.crashed.tolist() == [[silent.params["rate"]]]

@@ -84,11 +84,22 @@ def test_a_sampler_plans_every_trial_or_looks_at_results(name: str) -> None:
     assert plans_all != definition.sampler.kind.looks_at_results
 
 
-def test_the_boundary_sampler_plans_its_start_and_one_point_in_eight() -> None:
+def test_the_boundary_sampler_plans_its_start_and_nothing_more() -> None:
     boundary, sobol = definition_for("boundary"), definition_for("qmc")
     planned = [planned_params(boundary, number) for number in range(40)]
-    assert [number for number, point in enumerate(planned) if point] == [*range(16), 23, 31, 39]
-    assert all(point == planned_params(sobol, number) for number, point in enumerate(planned) if point)
+    assert planned[:16] == [planned_params(sobol, number) for number in range(16)]
+    assert planned[16:] == [None] * 24
+
+
+def test_the_boundary_sampler_looks_for_gaps_along_the_range_with_the_role_of_the_learning_rate() -> None:
+    assert _along(SPACE) == "learning_rate"
+    assert _along({**SPACE, "learning_rate": [1e-4, 1e-3]}) is None
+
+
+def _along(space: dict[str, Any]) -> str | None:
+    sampler = build_sampler(definition_for("boundary", search_space=space))
+    assert isinstance(sampler, BoundarySampler)
+    return sampler._along
 
 
 def test_off_is_one_point_to_the_boundary_sampler() -> None:
