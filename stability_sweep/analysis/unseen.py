@@ -54,11 +54,14 @@ def batch_bands(frame: pd.DataFrame, space: SearchSpace) -> Iterator[tuple[Value
         return
     axis, dimension = space.axes[name], space[name]
     at = np.array([axis.position(value) for value in frame[name].tolist()])
-    length = axis.edges[-1] - axis.edges[0]
+    low, high = axis.edges[0], axis.edges[-1]
     # Choices lie side by side, each one position wide: the neighbour on either side is near.
-    reach = 1.01 if isinstance(dimension, Choices) else REACH * length
+    reach = 1.01 if isinstance(dimension, Choices) else REACH * (high - low)
     for _, value in representatives(space, name, MOST_BATCHES):
-        yield value, np.abs(at - axis.position(value)) <= reach
+        middle = axis.position(value)
+        if not isinstance(dimension, Choices):  # a band as wide as the others at the ends, too
+            middle = min(max(middle, low + reach), high - reach)
+        yield value, np.abs(at - middle) <= reach
 
 
 def widest_unseen(frame: pd.DataFrame, space: SearchSpace) -> UnseenStretch:
