@@ -117,7 +117,7 @@ def run(name: str, trials: int, seed: int) -> list[dict[str, Any]]:
     frame = simulated(name, trials, seed)
     places = qmc.Sobol(2, rng=999).random(PLACES)
     truth = survival(name, places)
-    rows = []
+    rows: list[dict[str, Any]] = []
     for who, fit in FITTERS.items():
         started = time.perf_counter()
         try:

@@ -15,8 +15,11 @@ from stability_sweep.analysis.survival import poisson_interval
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
 
-SUREST = 0.999
-"""The low end of an extrapolated P(diverge) is at most this: an assumption makes nothing certain."""
+SUREST = 0.99
+"""An extrapolation whose low end is above this would say that divergence is certain: an assumption makes nothing so."""
+
+MOST_OPEN = 0.98
+"""An extrapolation whose interval is wider than this says nothing."""
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,8 @@ class HorizonEstimate:
 
     horizon_steps: int
     probability: float
-    """NaN without trials, and beyond the horizon of trials that had all diverged: nobody lived that long."""
+    """NaN where it is unknown: without trials, beyond the horizon of trials that had all diverged, and where an
+    extrapolation says nothing."""
     low: float
     high: float
     """95% interval; (0, 1) without trials."""
@@ -47,6 +51,9 @@ def divergence_at_horizon(frame: pd.DataFrame, horizon_steps: int) -> HorizonEst
     1 - S(L) exp(-h (T - L)) at T steps. The interval takes the ends together, 1 - S_high exp(-h_low (T - L)) and
     1 - S_low exp(-h_high (T - L)), with the exact Poisson interval of h. It is sure to hold in 90% by Bonferroni's
     inequality, and holds in more than 95% where the hazard is constant, because S and h err in the same direction.
+
+    Where that interval is wider than 0.98, or its low end above 0.99, the assumption says nothing, or more than it can:
+    then, too, the probability is unknown, and its interval reaches from what was seen to 1.
 
     If every trial had diverged by L, none was left whose hazard could go on: beyond their horizons the probability is
     unknown (NaN), and all that is known is that it is no lower than before (the low end stays, the high end is 1).
@@ -105,7 +112,9 @@ def _at_horizon(trials: pd.DataFrame, curve: KaplanMeier, horizon_steps: int) ->
         probability, ends = math.nan, (1 - high, 1.0)
     elif is_extrapolated:
         probability = 1 - survival * math.exp(-late_events * beyond)
-        ends = min(1 - high * math.exp(-fewest * beyond), max(SUREST, 1 - high)), 1 - low * math.exp(-most * beyond)
+        ends = 1 - high * math.exp(-fewest * beyond), 1 - low * math.exp(-most * beyond)
+        if ends[1] - ends[0] > MOST_OPEN or ends[0] > SUREST:
+            probability, ends = math.nan, (1 - high, 1.0)
     return HorizonEstimate(
         horizon_steps,
         probability=probability,

@@ -81,10 +81,17 @@ def test_where_nobody_lived_no_hazard_goes_on_and_only_the_low_end_is_known(tota
 
 def test_what_is_extrapolated_is_never_certain() -> None:
     frame = mixed(list(range(6, 10)) * 20, [10])
-    far = divergence_at_horizon(frame, 10_000)
+    near, far = divergence_at_horizon(frame, 10), divergence_at_horizon(frame, 10_000)
     assert far.is_extrapolated
-    assert far.low <= 0.999
-    assert far.probability > 0.999
+    assert math.isnan(far.probability)
+    assert (far.low, far.high) == (near.low, 1.0)
+
+
+def test_an_extrapolation_that_allows_everything_is_unknown() -> None:
+    """Three short lives without a divergence said "0 (0 to 0.9991)" of a run ten times as long."""
+    far = divergence_at_horizon(mixed([], [10] * 3), 100)
+    assert math.isnan(far.probability)
+    assert (far.low, far.high) == (0.0, 1.0)
 
 
 def test_without_trials_nothing_is_known() -> None:

@@ -20,7 +20,7 @@ from stability_sweep.space.axes import Axis
 START = 0.7
 """Where a curve begins on a logarithmic axis of steps: before the first one."""
 
-OBSERVED, EXTRAPOLATED, NOBODY = "observed", "extrapolated", "nobody lived that long"
+OBSERVED, EXTRAPOLATED, UNKNOWN = "observed", "extrapolated", "unknown"
 """Where a probability at a horizon comes from."""
 
 KIND = "kind"
@@ -134,13 +134,13 @@ def _longer(table: pd.DataFrame, axis: Axis) -> Exhibit:
         Column(KIND, "from", is_marked=True),
     ]
     kinds = [
-        NOBODY if math.isnan(probability) else EXTRAPOLATED if is_extrapolated else OBSERVED
+        UNKNOWN if math.isnan(probability) else EXTRAPOLATED if is_extrapolated else OBSERVED
         for probability, is_extrapolated in zip(table[columns.PROBABILITY], table[columns.IS_EXTRAPOLATED], strict=True)
     ]
     caption = (
         "P(diverge) at this study's horizon and at ten times as many steps. What is extrapolated assumes that "
         "the hazard of the second half of the steps goes on; where training calms down it is too high. Where no trial "
-        "was left at the end, there is no hazard to go on: P(diverge) is at least what it was, and no more is known."
+        "was left at the end, or that hazard allows everything, P(diverge) is unknown: at least what it was."
     )
     name = table_names.horizon_of(axis.name)
     return Exhibit("And in a longer run?", caption, name, table=Table.of(table.assign(**{KIND: kinds}), shown))
