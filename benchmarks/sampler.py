@@ -1,8 +1,9 @@
 """How many trials a map costs: `BoundarySampler` beside random, Sobol', TPE, Optuna's GPSampler and a grid.
 
-Six boundaries with a known truth and a table of real RHVAE outcomes; every study's map is the report's own surface.
-Two errors: the share of the space on the wrong side of the 50% line, and mean |P - truth|. Every finished run is one
-line of the JSON file, so the benchmark may be stopped and started again.
+Nine boundaries with a known truth and a table of real RHVAE outcomes; every study's map is the report's own surface.
+Two errors: the share of the space on the wrong side of the 50% line, and mean |P - truth|. Where the line is crossed
+more than once there is a third figure: whether the map shows the feature that is easily missed (`is_found`). Every
+finished run is one line of the JSON file, so the benchmark may be stopped and started again.
 Usage: ``python -m benchmarks.sampler [--seeds N] [--jobs N] [--boundaries ...] [--samplers ...]``; ``--table`` only
 prints what was measured, ``--chart FILE`` draws it.
 """
@@ -25,13 +26,14 @@ import pandas as pd
 from optuna.samplers import BaseSampler, GPSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from benchmarks.entrants import RuleSampler, least_sure_of_the_side, straddle
 from benchmarks.rhvae_outcomes import STUDY, TABLE
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.sampling import BoundarySampler
-from stability_sweep.space.dimensions import Choices
-from tests.sampling.boundaries import TRUTHS, Boundary, Outcome, run_study, simulated
+from stability_sweep.space.dimensions import Choices, Range
+from tests.sampling.boundaries import TRUTHS, Boundary, Outcome, is_found, run_study, simulated
 
 TRIALS = (32, 64, 128, 256)
 REAL = "real RHVAE"
@@ -43,6 +45,8 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "qmc": lambda seed: QMCSampler(seed=seed, scramble=True),
     "tpe": lambda seed: TPESampler(seed=seed, constant_liar=True),
     "gp": lambda seed: GPSampler(seed=seed),
+    "u": lambda seed: RuleSampler(seed, least_sure_of_the_side),
+    "straddle": lambda seed: RuleSampler(seed, straddle),
 }
 GRID = "grid"
 
@@ -117,15 +121,26 @@ def run(job: Job) -> list[dict[str, Any]]:
     return [{**key, "trials": trials, "ask_s": ask, **errors(boundary, frame)} for trials, frame, ask in studies]
 
 
-def errors(boundary: Boundary, frame: pd.DataFrame) -> dict[str, float]:
-    """How far the report's surface is from the truth."""
+def errors(boundary: Boundary, frame: pd.DataFrame) -> dict[str, float | None]:
+    """How far the report's surface is from the truth; ``found`` is None where there is nothing to be found."""
     surface = fit_surface(frame, boundary.definition.space)
     assert surface is not None
     found, truth = surface.predict(boundary.points), boundary.points["truth"]
+    is_right = ((found["median"] > 0.5) == (truth > 0.5)).to_numpy()
     return {
-        "wrong_side": float(((found["median"] > 0.5) != (truth > 0.5)).mean()),
+        "wrong_side": 1.0 - float(is_right.mean()),
         "mean_error": float((found["probability"] - truth).abs().mean()),
+        "found": float(is_found(boundary.features, is_right)) if boundary.features else None,
+        "at_ends": _share_at_ends(boundary, frame),
     }
+
+
+def _share_at_ends(boundary: Boundary, frame: pd.DataFrame) -> float:
+    """Share of the trials within 1% of an end of the axis of the learning rate."""
+    axis = boundary.definition.search_space["learning_rate"]
+    assert isinstance(axis, Range)
+    along = np.log(frame["learning_rate"] / axis.low) / np.log(axis.high / axis.low)
+    return float(((along < 0.01) | (along > 0.99)).mean())
 
 
 def real() -> Boundary:
@@ -141,9 +156,10 @@ def real() -> Boundary:
         row = cells[nearest, point["batch_size"]].iloc[int(generator.integers(5))]
         return Outcome(bool(row["diverged"]), float(row["steps"] / row["horizon"]), float(row["final_loss"]))
 
+    first_peak = (places["batch_size"] >= 128) & (places["learning_rate"] < 3.5e-3) & (places["truth"] > 0.5)
     definition = load_definition(STUDY)
     definition = definition.model_copy(update={"sampler": SamplerConfig()})  # the whole range, not its grid
-    return Boundary(REAL, definition, places.assign(clip_norm=np.inf), trial)
+    return Boundary(REAL, definition, places.assign(clip_norm=np.inf), trial, [first_peak.to_numpy()])
 
 
 def _grid_study(boundary: Boundary, trials: int, seed: int) -> pd.DataFrame:
@@ -186,6 +202,11 @@ def print_tables(rows: pd.DataFrame) -> None:
         print(cells.unstack("trials").to_string())
         print(f"\n{error}, {workers} worker(s): ours with 64 trials beside the best peer with 256, in percent")
         print(beside_the_best(part, error).to_string(float_format="{:.2f}".format))
+    keys = ["boundary", "workers", "sampler", "trials"]
+    print("\nstudies whose map shows the feature that is easily missed:")
+    print(rows.dropna(subset="found").groupby(keys)["found"].agg(["sum", "count"]).astype(int).to_string())
+    print("\npercent of the trials within 1% of an end of the learning rate, mean:")
+    print((rows.groupby(keys)["at_ends"].mean() * 100).unstack("trials").round(1).to_string())
     print("\nmedian ask, ms:")
     print((rows.groupby(["sampler", "trials"])["ask_s"].median() * 1000).unstack().round(1).to_string())
 

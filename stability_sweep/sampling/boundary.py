@@ -28,7 +28,7 @@ from stability_sweep.sampling.evidence import Evidence, EvidenceReader, Horizon
 from stability_sweep.sampling.exploration import is_explored, is_planned, sobol_point, sobol_points
 from stability_sweep.sampling.gaps import dimension_to_explore, point_in_widest_gap
 from stability_sweep.sampling.optuna_private import cached_trials
-from stability_sweep.sampling.surprises import follows_up, places_beside, unanswered
+from stability_sweep.sampling.surprises import follows_up, place_beside, unanswered
 from stability_sweep.space.coordinates import Coordinates
 from stability_sweep.typing import Array
 
@@ -211,8 +211,7 @@ def _best(
     if surprise is not None:
         tried = coordinates.encode(evidence.values)
         nearest = evidence.values[np.linalg.norm(tried - surprise, axis=1).argmin()]
-        places = places_beside(coordinates, nearest, generator)
-        return np.asarray(places[worth_for_side(belief.latent(coordinates.encode(places))).argmax()])
+        return place_beside(coordinates, nearest, generator)
     units = sobol_points(len(coordinates.dimensions), CANDIDATES, generator)
     latent = belief.latent(coordinates.encode(coordinates.values(units)))
     is_soft = overall_share_of_chance(latent) >= SOFT

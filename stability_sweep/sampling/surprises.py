@@ -26,8 +26,8 @@ NEAR, ENOUGH = 0.05, 3
 """So many other trials within so much of it (coordinates run from 0 to 1) are an answer."""
 
 
-PLACES = 32
-"""Beside a surprise that are looked at."""
+REACH = (0.3, 0.65)
+"""How far from a surprise one asks again, in `NEAR`: on a narrow ridge most of those places are still on it."""
 
 
 def follows_up(index: int) -> bool:
@@ -70,18 +70,18 @@ def unanswered(belief: Belief) -> Array | None:
     return None
 
 
-def places_beside(coordinates: Coordinates, values: Array, generator: np.random.Generator) -> Array:
-    """Values of places that are near enough to answer, (places, dimensions); choices stay as they are.
+def place_beside(coordinates: Coordinates, values: Array, generator: np.random.Generator) -> Array:
+    """Values of a place that is near enough to answer, (dimensions,); choices stay as they are.
+
+    Its direction is drawn: where a trial is worth most is always on the same side of the surprise, the unknown one.
 
     Args:
         coordinates: the search space.
         values: of the surprise, (dimensions,).
-        generator: draws the places.
+        generator: draws the place.
     """
     is_range = np.array([isinstance(dimension, UnitRange) for dimension in coordinates.dimensions.values()])
-    directions = generator.standard_normal((PLACES, len(values))) * is_range
-    lengths = np.maximum(np.linalg.norm(directions, axis=1, keepdims=True), LEAST_VARIANCE)
-    reach = NEAR * generator.uniform(0.4, 0.95, (PLACES, 1))
-    units = reflected(positions(coordinates, values[None, :]) + reach * directions / lengths)
-    found = coordinates.values(units)
-    return np.where(is_range, found, values)
+    direction = generator.standard_normal(len(values)) * is_range
+    direction /= max(float(np.linalg.norm(direction)), LEAST_VARIANCE)
+    unit = reflected(positions(coordinates, values[None, :]) + NEAR * generator.uniform(*REACH) * direction)
+    return np.where(is_range, coordinates.values(unit)[0], values)

@@ -14,7 +14,7 @@ from scipy.special import expit
 from stability_sweep.gaussian_process import Cells, Matern52, fit_binomial, propagate
 from stability_sweep.sampling import BoundarySampler
 from stability_sweep.sampling.belief import Belief
-from stability_sweep.sampling.surprises import ENOUGH, NEAR, follows_up, forecasts, places_beside, unanswered
+from stability_sweep.sampling.surprises import ENOUGH, NEAR, follows_up, forecasts, place_beside, unanswered
 from stability_sweep.space.coordinates import Coordinates
 
 KERNEL = Matern52(20.0, (0.25,))
@@ -65,7 +65,7 @@ def test_a_surprise_with_enough_trials_beside_it_is_answered() -> None:
     assert unanswered(belief(AXIS + near, [*outcomes, *[0] * ENOUGH])) is None
 
 
-def test_places_beside_a_surprise_are_near_it_and_keep_its_choices() -> None:
+def test_places_beside_a_surprise_are_near_it_on_every_side_and_keep_its_choices() -> None:
     coordinates = Coordinates.of(
         {
             "x": FloatDistribution(0.0, 1.0),
@@ -74,12 +74,14 @@ def test_places_beside_a_surprise_are_near_it_and_keep_its_choices() -> None:
         }
     )
     values = np.array([0.99, 2.0, 0.5])
-    places = places_beside(coordinates, values, np.random.default_rng(0))
+    generator = np.random.default_rng(0)
+    places = np.array([place_beside(coordinates, values, generator) for _ in range(64)])
     assert (places[:, 1] == 2.0).all()
     distances = np.linalg.norm(coordinates.encode(places) - coordinates.encode(values[None, :]), axis=1)
     assert (distances <= NEAR).all()
     assert distances.max() > 0.5 * NEAR
-    assert len(np.unique(places, axis=0)) == len(places)
+    assert len(np.unique(places, axis=0)) == 64
+    assert 0.3 < (places[:, 2] > 0.5).mean() < 0.7
 
 
 def test_chance_surprises_take_at_most_a_quarter_of_a_study() -> None:
