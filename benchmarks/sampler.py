@@ -26,6 +26,7 @@ import pandas as pd
 from optuna.samplers import BaseSampler, GPSampler, GridSampler, QMCSampler, RandomSampler, TPESampler
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from benchmarks.aepsych import AEPsychSampler
 from benchmarks.entrants import RuleSampler, least_sure_of_the_side, straddle
 from benchmarks.rhvae_outcomes import STUDY, TABLE
 from stability_sweep.analysis.surface import fit_surface
@@ -49,6 +50,12 @@ SAMPLERS: dict[str, Callable[[int], BaseSampler]] = {
     "straddle": lambda seed: RuleSampler(seed, straddle),
 }
 GRID = "grid"
+AEPSYCH: dict[str, Callable[[int], BaseSampler]] = {
+    "aepsych EAVC": lambda seed: AEPsychSampler(seed, "EAVC"),
+    "aepsych GlobalMI": lambda seed: AEPsychSampler(seed, "GlobalMI"),
+    "aepsych LocalSUR": lambda seed: AEPsychSampler(seed, "LocalSUR"),
+}
+"""Only where they are asked for: a question takes seconds, and the package is not ours (`benchmarks.aepsych`)."""
 
 Job = tuple[str, str, int, int, int]
 """Boundary, sampler, workers, seed, most trials."""
@@ -62,7 +69,7 @@ def main() -> None:
     parser.add_argument("--workers", type=int, nargs="+", default=[1, 8])
     parser.add_argument("--trials", type=int, default=max(TRIALS), help="of the longest studies")
     parser.add_argument("--boundaries", nargs="+", default=[*TRUTHS, REAL])
-    parser.add_argument("--samplers", nargs="+", default=[*SAMPLERS, GRID])
+    parser.add_argument("--samplers", nargs="+", choices=[*SAMPLERS, GRID, *AEPSYCH], default=[*SAMPLERS, GRID])
     parser.add_argument("--json", type=Path, default=Path("benchmarks/results/sampler.jsonl"))
     parser.add_argument("--table", action="store_true", help="print what was measured, and run nothing")
     parser.add_argument("--chart", type=Path, help="draw what was measured into this PNG")
@@ -113,7 +120,9 @@ def run(job: Job) -> list[dict[str, Any]]:
             studies = [(trials, _grid_study(boundary, trials, seed), 0.0) for trials in marks]
         else:
             watch = _Watch()
-            frame = run_study(boundary, SAMPLERS[sampler](seed), most, seed=seed, workers=workers, watch=watch)
+            frame = run_study(
+                boundary, (SAMPLERS | AEPSYCH)[sampler](seed), most, seed=seed, workers=workers, watch=watch
+            )
             studies = [
                 (trials, frame[frame["number"] < trials], float(np.median(watch.seconds[:trials]))) for trials in marks
             ]
