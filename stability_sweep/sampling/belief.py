@@ -76,7 +76,14 @@ class Belief:
 
 
 def believe(evidence: Evidence, coordinates: Coordinates, kernels: Kernels, seed: int) -> Belief:
-    """The latent function after the finished trials, and as firmly held as the running ones will hold it."""
+    """The latent function after the finished trials, and as firmly held as the running ones will hold it.
+
+    Args:
+        evidence: the trials.
+        coordinates: the search space.
+        kernels: with their weights, the heaviest first.
+        seed: of the choice of trials for the pilot, where there are too many.
+    """
     likeliest = kernels[0][1]
 
     def pilot(cells: Cells) -> BinomialProcess:

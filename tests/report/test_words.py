@@ -193,9 +193,16 @@ def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has
 def test_a_speed_limit_is_worded_from_its_parts(
     row: dict[str, Any], parts: tuple[str, str, str], sentence: str
 ) -> None:
-    found = LimitInWords.of(row)
+    found = LimitInWords.of({"again_from": np.nan, "again_to": np.nan, **row})
     assert (found.value, found.reason, found.band) == parts
     assert str(found) == sentence
+
+
+def test_larger_rates_that_are_safe_again_are_told_after_the_limit() -> None:
+    limit = {"status": "reached", "limit": 1.2e-3, "low": 8e-4, "high": 2e-3}
+    within, on = ({**limit, "again_from": 3e-3, "again_to": end} for end in (1e-2, np.inf))
+    assert str(LimitInWords.of(within)) == "0.0012 (90% band 0.0008 to 0.002); again safe between 0.003 and 0.01"
+    assert str(LimitInWords.of(on)) == "0.0012 (90% band 0.0008 to 0.002); again safe from 0.003 on"
 
 
 def test_how_far_a_map_is_to_be_trusted_is_worded_from_its_parts() -> None:
