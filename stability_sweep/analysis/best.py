@@ -12,8 +12,8 @@ from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.frame import counted
 from stability_sweep.space.search_space import SearchSpace
 
-NEIGHBOUR = 0.95
-"""A trial is a neighbour of another where the model thinks them so alike, of 1."""
+NEIGHBOUR = 0.8
+"""A trial is a neighbour of another where the model thinks their latent values so alike: a correlation."""
 
 FEWEST_NEIGHBOURS = 3
 """With fewer neighbours a good trial may be luck."""
