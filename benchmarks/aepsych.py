@@ -7,6 +7,7 @@ folder of this benchmark (`INSTALL`), and read from there.
 from __future__ import annotations
 
 import sys
+from contextlib import chdir
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -60,9 +61,10 @@ class AEPsychSampler(BaseSampler):
         """
         if not FOLDER.is_dir():
             raise SystemExit(f"no AEPsych in {FOLDER}: {INSTALL}")
-        if str(FOLDER) not in sys.path:
-            sys.path.append(str(FOLDER))
-        import aepsych  # type: ignore[import-not-found]
+        if str(FOLDER.resolve()) not in sys.path:
+            sys.path.append(str(FOLDER.resolve()))
+        with chdir(FOLDER):  # it begins a log where it is imported
+            import aepsych  # type: ignore[import-not-found]
 
         return aepsych
 
