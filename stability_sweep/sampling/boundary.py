@@ -42,8 +42,9 @@ CHANCE, WORTH_REPEATING, NEIGHBOURS = 0.9, 0.95, 16
 """Where so much of what is unknown about an outcome is chance, one of the nearest tried points is repeated with another
 seed instead of a new one, if it is worth that share of the new one."""
 
-SOFT = 0.85
-"""Where so much of what is unknown over the whole space is chance, every second question is about P(diverge) itself."""
+SOFT = 0.88
+"""Where so much of what is unknown over the whole space is chance, every second question is about P(diverge) itself.
+After 192 trials it had come to 0.86 on a sharp boundary, and to 0.93 on a soft one."""
 
 GUESSING = (
     "BoundarySampler: {} trial(s) ended without a value and without a report, and none has told a divergence, so each "

@@ -276,9 +276,9 @@ def test_only_a_soft_boundary_is_asked_about_the_probability_on_its_slopes(
     boundary = simulated(name)
 
     def on_slopes() -> float:
-        """Share of the later trials whose true probability is not near one half."""
+        """Share of the last trials whose true probability is not near one half."""
         frame = run_study(boundary, BoundarySampler(seed=0), 192, seed=0)
-        late = frame[frame["number"] >= 96]
+        late = frame[frame["number"] >= 144]
         return float((np.abs(probability_at(name, late) - 0.5) > 0.25).mean())
 
     found = on_slopes()
