@@ -7,7 +7,6 @@ folder of this benchmark (`INSTALL`), and read from there.
 from __future__ import annotations
 
 import sys
-from contextlib import chdir
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -61,6 +60,8 @@ class AEPsychSampler(BaseSampler):
         """
         if not FOLDER.is_dir():
             raise SystemExit(f"no AEPsych in {FOLDER}: {INSTALL}")
+        from contextlib import chdir  # Python 3.11
+
         if str(FOLDER.resolve()) not in sys.path:
             sys.path.append(str(FOLDER.resolve()))
         with chdir(FOLDER):  # it begins a log where it is imported
