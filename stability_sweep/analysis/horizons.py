@@ -11,13 +11,17 @@ from stability_sweep.analysis.periods import Lives
 from stability_sweep.results import columns
 from stability_sweep.typing import Array
 
+EXPLAINED = 0.05
+"""How far the logarithm of a trial's horizon may be off: whole batches round it."""
+
 
 @dataclass(frozen=True)
 class Horizons:
     """Steps that a trial would run, by its point.
 
     A horizon of so many epochs has a logarithm that is linear in that of the batch size; so is this one, in all
-    coordinates, fitted to the trials by least squares, and never beyond what they have.
+    coordinates, fitted to the trials by least squares, and never beyond what they have. Where that does not explain the
+    trials' horizons (several studies in one), it is the longest one everywhere.
     """
 
     shortest: int
@@ -36,7 +40,10 @@ class Horizons:
         if shortest == longest:
             return cls(shortest, longest, np.append(np.log(longest), np.zeros(encoded.shape[1])))
         terms = np.column_stack([np.ones(len(encoded)), encoded])
-        return cls(shortest, longest, np.linalg.lstsq(terms, np.log(steps), rcond=None)[0])
+        coefficients = np.linalg.lstsq(terms, np.log(steps), rcond=None)[0]
+        if np.abs(terms @ coefficients - np.log(steps)).max() > EXPLAINED:
+            return cls(longest, longest, np.append(np.log(longest), np.zeros(encoded.shape[1])))
+        return cls(shortest, longest, coefficients)
 
     def at(self, encoded: Array) -> Array:
         """Steps at points, (points, coordinates): (points,)."""

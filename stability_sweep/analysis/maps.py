@@ -147,7 +147,8 @@ def step_map(surface: Surface, space: SearchSpace, x: Axis, y: Axis) -> PairMap:
         y: of another one, from bottom to top.
     """
     longest = surface.longest_steps
-    steps = [*surface.periods.ends, *(factor * longest for factor in BEYOND)]
+    ends = surface.timing.periods.ends if surface.timing is not None else (longest,)
+    steps = [*ends, *(factor * longest for factor in BEYOND)]
     grid, points = _one_slice(space, x, y)
     parts = [_predicted(grid, surface.predict(points, step), index) for index, step in enumerate(steps)]
     slices = tuple(Slice(f"{step}{' (extrapolated)' if step > longest else ''}", step) for step in steps)

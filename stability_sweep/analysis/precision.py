@@ -157,7 +157,7 @@ def _attainable(lines: list[Line], surface: Surface, space: SearchSpace, trials:
         return None
     batch, share = space.role(BATCH_SIZE), 1.0
     if batch is not None and batch in surface.encoding.names:
-        along = surface.mixture.processes[0].kernel.lengths[surface.encoding.first_coordinate(batch)]
+        along = surface.by_horizon.processes[0].kernel.lengths[surface.encoding.first_coordinate(batch)]
         choices = space[batch]
         share = min(1.0, max(along, 1 / len(choices.grid(0)) if isinstance(choices, Choices) else 0.1))
     near = max(1.0, trials * NEAR_THE_LINE * share)

@@ -146,10 +146,19 @@ def run_study(
             asked += 1
         now, _, trial, outcome = heapq.heappop(running)
         _tell(study, trial, outcome)
-        rows.append(
-            {"number": trial.number, **trial.params, **fixed, "outcome": "diverged" if outcome.diverged else "stable"}
-        )
-    return pd.DataFrame(rows)
+        rows.append({"number": trial.number, **trial.params, **fixed, **_life(outcome)})
+    return pd.DataFrame(rows).astype({"divergence_step": "Int64", "steps": "Int64", "horizon": "Int64"})
+
+
+def _life(outcome: Outcome) -> dict[str, Any]:
+    """What a frame says of a trial's end."""
+    steps = max(1, math.ceil(outcome.lived * HORIZON_STEPS))
+    return {
+        "outcome": "diverged" if outcome.diverged else "stable",
+        "divergence_step": steps if outcome.diverged else None,
+        "steps": steps,
+        "horizon": HORIZON_STEPS,
+    }
 
 
 def _report(trial: optuna.Trial, lived: float, outcome: Outcome) -> None:

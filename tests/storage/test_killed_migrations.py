@@ -24,6 +24,7 @@ from tests.conftest import make_definition
 
 pytestmark = pytest.mark.slow
 
+MOST_ATTEMPTS = 3
 MOST_STATEMENTS = 400
 READS = ("SELECT", "PRAGMA", "SHOW", "DESCRIBE", "SET", "EXPLAIN")
 KILLED, DONE, BROKEN = -signal.SIGKILL, 0, 3
@@ -123,7 +124,9 @@ def kill_everywhere(prepare: Callable[[], None], work: Callable[[], None]) -> in
         if ended == DONE:
             return place - 1
         assert ended == KILLED, f"statement {place}"
-        assert in_a_child(work, kill_after=None) == DONE, f"after a kill at statement {place}"
+        # On a busy machine whoever completes it may be too slow for a short lease, and ends in one line: then the next.
+        attempts = (in_a_child(work, kill_after=None) for _ in range(MOST_ATTEMPTS))
+        assert any(ended == DONE for ended in attempts), f"after a kill at statement {place}"
     raise AssertionError("it never ended")
 
 
