@@ -196,9 +196,9 @@ def fit_surface(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> Su
 def _counts(encoded: Array, lives: Lives, horizons: Horizons, timing: Timing | None) -> Array:
     """What every trial says of divergence by the horizon at its point: "diverged" and "trials", (trials, 2).
 
-    A trial that was cut off before that, alive, has the likelihood 1 - F G: of a chance F to diverge by the horizon, the
-    share G comes by then. As counts it is G (1 - F) / (1 - F G) of a survivor: then the slope along the log odds of F is
-    the same. F is that of the trials themselves, in a few rounds.
+    A trial that was cut off before that, alive, has the likelihood 1 - F G: of a chance F to diverge by the horizon,
+    the share G comes by then. As counts it is G (1 - F) / (1 - F G) of a survivor: then the slope along the log odds of
+    F is the same. F is that of the trials themselves, in a few rounds.
     """
     horizon = horizons.at(encoded)
     diverged = lives.diverged & (lives.steps <= horizon * ALMOST)

@@ -90,9 +90,9 @@ def by_step_finding(analysis: Analysis, model: PairMap) -> str:
     when = f"; half of that did by step {half}" if final > 0 and half < final_step else ""
     standing = baseline_in_words(analysis.study.space, [model.x.name, model.y.name])
     return (
-        f"By step {final_step}, P(diverge) is over 50% on {final:.0%} of the map{when}. One model of point and step, "
-        f"fitted to {plural(len(trials), 'trial')} for as long as each was under observation. Hatched maps lie beyond "
-        f"every horizon that was trained: there the model goes on alone. {standing}"
+        f"By step {final_step}, P(diverge) is over 50% on {final:.0%} of the map{when}. Every one of "
+        f"{plural(len(trials), 'trial')} counts for as long as it was under observation. Hatched maps lie beyond every "
+        f"horizon that was trained: there the model goes on alone. {standing}"
     ).strip()
 
 
