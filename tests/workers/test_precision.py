@@ -38,7 +38,7 @@ def test_the_rule_is_met_as_soon_as_the_results_say_so(finished_study: StudyBuil
     found = present_precision(repository, study)
     assert found is not None
     assert found.trials == 40
-    for asked, expected in ((found.decades * 1.01, True), (found.decades * 0.99, False), (None, False)):
+    for asked, expected in ((found.decades * 1.1, True), (found.decades * 0.9, False), (None, False)):
         revised = repository.revise(study, with_precision(asked, 40))
         assert PrecisionRule(repository, revised).is_met(exactly=True) is expected
 
