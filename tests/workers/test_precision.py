@@ -23,9 +23,9 @@ from tests.conftest import StudyBuilder, diverges_above, make_definition, make_r
 SPACE = {"learning_rate": {"low": 1e-4, "high": 1e2, "log": True}, "batch_size": [16, 64], "clip_norm": "off"}
 
 
-def with_precision(precision: float | None, trials: int = 200) -> StudyDefinition:
+def with_precision(precision: float | None, trials: int = 200, sampler: str = "boundary") -> StudyDefinition:
     return make_definition(
-        sampler={"name": "boundary"},
+        sampler={"name": sampler},
         search_space=SPACE,
         budget={"trials": trials, "precision": precision},
         training={"horizon_steps": 10},
@@ -34,12 +34,12 @@ def with_precision(precision: float | None, trials: int = 200) -> StudyDefinitio
 
 
 def test_the_rule_is_met_as_soon_as_the_results_say_so(finished_study: StudyBuilder, repository: Repository) -> None:
-    study = finished_study(diverges_above(1e-2), trials=40, definition=with_precision(0.5, 40))
+    study = finished_study(diverges_above(1e-2), trials=40, definition=with_precision(0.5, 40, "qmc"))
     found = present_precision(repository, study)
     assert found is not None
     assert found.trials == 40
     for asked, expected in ((found.decades * 1.1, True), (found.decades * 0.9, False), (None, False)):
-        revised = repository.revise(study, with_precision(asked, 40))
+        revised = repository.revise(study, with_precision(asked, 40, "qmc"))
         assert PrecisionRule(repository, revised).is_met(exactly=True) is expected
 
 
@@ -51,7 +51,7 @@ def test_no_trials_never_meet_the_rule(repository: Repository) -> None:
 def test_a_rule_that_was_met_looks_again_when_a_late_result_comes(
     finished_study: StudyBuilder, repository: Repository, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    study = finished_study(diverges_above(1e-2), trials=40, definition=with_precision(100.0, 40))
+    study = finished_study(diverges_above(1e-2), trials=40, definition=with_precision(100.0, 40, "qmc"))
     rule = PrecisionRule(repository, study)
     assert rule.is_met()
     monkeypatch.setattr(rule, "_asked_decades", 1e-6)
@@ -138,6 +138,6 @@ def test_a_precision_that_the_budget_cannot_give_is_told_early(
         above = 1.0 / (1.0 + (float(point["learning_rate"]) / 0.1) ** -0.8)
         return make_result(Outcome.DIVERGED if generator.random() < above else Outcome.STABLE)
 
-    study = finished_study(chance, trials=40, definition=with_precision(0.05, 60))
+    study = finished_study(chance, trials=40, definition=with_precision(0.05, 60, "qmc"))
     assert not PrecisionRule(repository, study).is_met()
     assert "a precision of 0.05 decades is out of reach" in caplog.text
