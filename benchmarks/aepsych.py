@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 from optuna.distributions import BaseDistribution
-from optuna.samplers import BaseSampler
 from optuna.study import Study
 from optuna.trial import FrozenTrial
 
-from stability_sweep.sampling import BoundarySampler
+from benchmarks.entrants import Entrant
 from stability_sweep.sampling.cube import positions
 from stability_sweep.sampling.evidence import EvidenceReader
 from stability_sweep.sampling.exploration import is_planned, sobol_point, sobol_points
@@ -38,7 +37,7 @@ FIT_SECONDS = 2.0
 """At most, per question; AEPsych's own limit is none."""
 
 
-class AEPsychSampler(BaseSampler):
+class AEPsychSampler(Entrant):
     """Asks for the one of 512 Sobol' points of which one of AEPsych's rules thinks most, after 16 Sobol' points.
 
     The process is `GPClassificationModel` with its defaults, in the unit cube, fitted anew for every question from
@@ -46,9 +45,8 @@ class AEPsychSampler(BaseSampler):
     """
 
     def __init__(self, seed: int, rule: str) -> None:
-        self._seed, self._rule = seed, rule
-        self._ours = BoundarySampler(seed=seed)
-        self._reader: EvidenceReader | None = None
+        super().__init__(seed)
+        self._rule = rule
         self._model: Any = None
 
     @cached_property
@@ -68,16 +66,6 @@ class AEPsychSampler(BaseSampler):
             import aepsych  # type: ignore[import-not-found]
 
         return aepsych
-
-    def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
-        """As ours does."""
-        return self._ours.infer_relative_search_space(study, trial)
-
-    def sample_independent(
-        self, study: Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
-    ) -> Any:
-        """As ours does."""
-        return self._ours.sample_independent(study, trial, param_name, param_distribution)
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

@@ -39,14 +39,13 @@ def straddle(latent: Latent) -> Array:
     return np.asarray(1.96 * np.sqrt(latent.variance) - np.abs(latent.mean))
 
 
-class RuleSampler(BaseSampler):
-    """Asks for the one of 2,048 Sobol' points of which a rule thinks most."""
+class Entrant(BaseSampler):
+    """What is the same in all of them: the space and independent dimensions are as in ours."""
 
-    def __init__(self, seed: int, rule: Rule) -> None:
-        self._seed, self._rule = seed, rule
+    def __init__(self, seed: int) -> None:
+        self._seed = seed
         self._ours = BoundarySampler(seed=seed)
         self._reader: EvidenceReader | None = None
-        self._kernels = LearnedKernels()
 
     def infer_relative_search_space(self, study: Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         """As ours does."""
@@ -57,6 +56,15 @@ class RuleSampler(BaseSampler):
     ) -> Any:
         """As ours does."""
         return self._ours.sample_independent(study, trial, param_name, param_distribution)
+
+
+class RuleSampler(Entrant):
+    """Asks for the one of 2,048 Sobol' points of which a rule thinks most."""
+
+    def __init__(self, seed: int, rule: Rule) -> None:
+        super().__init__(seed)
+        self._rule = rule
+        self._kernels = LearnedKernels()
 
     def sample_relative(
         self, study: Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]

@@ -22,8 +22,15 @@ from scipy.special import expit
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
 from stability_sweep.typing import Array
-from tests.analysis.simulation import BATCHES, TRUTHS, Truth, definition, simulate, soft, true_limit
-from tests.conftest import make_definition
+from tests.analysis.simulation import (
+    TRUTHS,
+    Truth,
+    definition,
+    definition_without_clipping,
+    simulate,
+    soft,
+    true_limit,
+)
 
 SOFTNESS = {"sharp": 80.0, "half": 36.0, "soft": 18.0}
 """Logits from end to end of five decades: nine tenths of the change within 0.3, 0.6 and 1.2 decades."""
@@ -74,14 +81,7 @@ def _shape(name: str, truth: Truth, trials: int, seeds: int) -> dict[str, Any]:
 
 def _coverage(seeds: int) -> list[dict[str, Any]]:
     """How often the 90% band of a speed limit holds the true one, and where it lies when it does not."""
-    space = make_definition(
-        data={"dataset": "mnist", "training_images": 10000, "validation_images": 500},
-        search_space={
-            "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
-            "batch_size": BATCHES.tolist(),
-            "clip_norm": "off",
-        },
-    ).space
+    space = definition_without_clipping().space
     rows = []
     print("speed limit: share of batch sizes whose 90% band holds the truth (lies below it), median width in decades")
     for (name, steepness), trials in itertools.product(SOFTNESS.items(), (64, 200, 1000)):

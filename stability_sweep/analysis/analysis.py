@@ -162,8 +162,7 @@ def _by_step(surface: Surface | None, space: SearchSpace, importance: list[str])
 
 def _learned(frame: pd.DataFrame, space: SearchSpace, seed: int) -> tuple[Surface | None, pd.DataFrame, pd.DataFrame]:
     """The surface, how good it is, and the importance of the dimensions: what takes longest, two at a time."""
-    import sklearn.ensemble
-    import sklearn.gaussian_process  # noqa: F401  # before there are threads: two that import it may each see half of it
+    import sklearn.ensemble  # noqa: F401  # before there are threads: two that import it may each see half of it
 
     with ThreadPoolExecutor(1) as pool:  # the forest does not need the interpreter's lock, nor the surface
         forest = pool.submit(dimension_importance, frame, space, seed=seed)

@@ -25,7 +25,7 @@ from typing_extensions import ParamSpec, TypeVar
 
 from stability_sweep.analysis.horizons import Horizons
 from stability_sweep.analysis.periods import Lives, Periods
-from stability_sweep.analysis.timing import Timing, even_noise, pooled
+from stability_sweep.analysis.timing import MOST_CELLS, MOST_LEARNED, Timing, even_noise, pooled
 from stability_sweep.gaussian_process import (
     Cells,
     Mixture,
@@ -59,12 +59,8 @@ ROUNDS = 4
 ALMOST = 1.02
 """A trial that ran for all but so little of the horizon at its point ran for all of it: horizons are fitted."""
 
-MOST_CELLS = 600
-"""What more rows say is pooled: time grows with the cube."""
-
-MOST_LEARNED, MOST_AVERAGED = 250, 450
-"""Cells that the kernel is learned from; and up to how many cells there are several kernels: with more trials than
-that gives, one of them has nearly all the weight."""
+MOST_AVERAGED = 450
+"""Up to so many cells there are several kernels: with more trials than that gives, one has nearly all the weight."""
 
 FOLDS = 5
 MOST_VALIDATED = 500

@@ -25,7 +25,7 @@ from stability_sweep.typing import Array, Mask
 
 MOST_CELLS = 600
 MOST_LEARNED = 250
-"""Cells of the fit, and of learning the kernel: what more rows say is pooled."""
+"""Cells of the fit, and of learning the kernel: what more rows say is pooled, since time grows with the cube."""
 
 DRAWS = 256
 """From the posterior, for the band at a point."""

@@ -31,6 +31,17 @@ def definition() -> StudyDefinition:
     )
 
 
+def definition_without_clipping() -> StudyDefinition:
+    return make_definition(
+        data={"dataset": "mnist", "training_images": 10000, "validation_images": 500},
+        search_space={
+            "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
+            "batch_size": BATCHES.tolist(),
+            "clip_norm": "off",
+        },
+    )
+
+
 def soft(unit: Array) -> Array:
     """Chance over nearly two decades; large batches do worse."""
     return expit(14 * (unit[:, 0] - 0.55 + 0.25 * unit[:, 1]))

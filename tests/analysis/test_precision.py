@@ -13,17 +13,9 @@ from stability_sweep.analysis.lines import lines_of
 from stability_sweep.analysis.precision import Precision, line_precision, wrong_stretch
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.typing import Array
-from tests.analysis.simulation import BATCHES, curved, definition, simulate, soft
-from tests.conftest import make_definition
+from tests.analysis.simulation import BATCHES, curved, definition, definition_without_clipping, simulate, soft
 
-SPACE = make_definition(
-    data={"dataset": "mnist", "training_images": 10000, "validation_images": 500},
-    search_space={
-        "learning_rate": {"low": 1e-6, "high": 1e-1, "log": True},
-        "batch_size": BATCHES.tolist(),
-        "clip_norm": "off",
-    },
-).space
+SPACE = definition_without_clipping().space
 
 
 def ridge(unit: Array) -> Array:

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis.surface import MOST_CELLS, cross_validation, fit_surface
+from stability_sweep.analysis.surface import cross_validation, fit_surface
+from stability_sweep.analysis.timing import MOST_CELLS
 from stability_sweep.space.encoding import Encoding
 from stability_sweep.typing import Array
 from tests.analysis.simulation import TRUTHS, curved, definition, simulate, soft

@@ -6,6 +6,7 @@ Every trace says in its `meta` in which mode and slice it is seen; the page's co
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -39,10 +40,10 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None)
         slices = model.slice_of(shown)
         for index in range(len(model.slices)):
             meta = {"mode": "model", "slice": index}
-            for trace in (*model_traces(model, index), _trials_trace(shown[slices == index], x, y)):
+            for trace in (*model_traces(model, index), _by_outcome(shown[slices == index], x, y)):
                 figure.add_trace(trace.update(meta=meta, visible=index == model.first))
     meta = {"mode": "counts"}
-    for trace in (_counts_trace(trials, x, y), _trials_trace(shown, x, y)):
+    for trace in (_counts_trace(trials, x, y), _by_outcome(shown, x, y)):
         figure.add_trace(trace.update(meta=meta, visible=model is None))
     _add_legend(figure, trials, has_line=model is not None)
     return style(figure, x=x, y=y)
@@ -141,8 +142,16 @@ def _describe_cell(cell: dict[Any, Any]) -> str:
     )
 
 
-def _trials_trace(trials: pd.DataFrame, x: Axis, y: Axis) -> go.Scatter:
-    styles = [OUTCOME_STYLE[Outcome(outcome)] for outcome in trials[columns.OUTCOME]]
+def trials_trace(trials: pd.DataFrame, x: Axis, y: Axis, outcomes: Iterable[Outcome]) -> go.Scatter:
+    """Trials as marks, each in the style of an outcome.
+
+    Args:
+        trials: those that are drawn.
+        x: the horizontal dimension.
+        y: the vertical one.
+        outcomes: one per trial, as it is to be shown.
+    """
+    styles = [OUTCOME_STYLE[outcome] for outcome in outcomes]
     return go.Scatter(
         x=spread(x, trials),
         y=spread(y, trials),
@@ -157,6 +166,10 @@ def _trials_trace(trials: pd.DataFrame, x: Axis, y: Axis) -> go.Scatter:
             "line": {"color": "white", "width": 0.7},
         },
     )
+
+
+def _by_outcome(trials: pd.DataFrame, x: Axis, y: Axis) -> go.Scatter:
+    return trials_trace(trials, x, y, map(Outcome, trials[columns.OUTCOME]))
 
 
 def _add_legend(figure: go.Figure, trials: pd.DataFrame, *, has_line: bool) -> None:

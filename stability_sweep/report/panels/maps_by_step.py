@@ -10,14 +10,14 @@ import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis, PairMap, table_names
 from stability_sweep.analysis.baseline import baseline_in_words
+from stability_sweep.analysis.periods import Lives
 from stability_sweep.report.blocks import Exhibit
-from stability_sweep.report.panels.drawn_trials import drawn, hover, spread
-from stability_sweep.report.panels.map_drawing import model_traces
+from stability_sweep.report.panels.drawn_trials import drawn
+from stability_sweep.report.panels.map_drawing import model_traces, trials_trace
 from stability_sweep.report.theme import LEGEND_LINE, LINE, OUTCOME_STYLE, style
 from stability_sweep.report.wording import plural
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
-from stability_sweep.typing import Array
 
 HATCHES = 24
 """Lines over a map that is an extrapolation."""
@@ -28,11 +28,10 @@ def by_step_exhibit(analysis: Analysis) -> Exhibit | None:
     model = analysis.by_step
     if model is None:
         return None
-    lived = _lived(analysis.trials)
-    longest = int(lived.max())
+    lives = Lives.of(analysis.trials)
+    longest = int(lives.steps.max())
     labels = [
-        f"{piece.label} ({_counts_by(analysis.trials, lived, step)})"
-        for piece, step in zip(model.slices, model.steps, strict=True)
+        f"{piece.label} ({_counts_by(lives, step)})" for piece, step in zip(model.slices, model.steps, strict=True)
     ]
     return Exhibit(
         f"{model.x.title} × {model.y.title}, by step",
@@ -59,11 +58,11 @@ def by_step_figure(trials: pd.DataFrame, model: PairMap) -> go.Figure:
     """
     figure = go.Figure()
     shown = drawn(trials)
-    lived = _lived(shown)
-    longest = int(_lived(trials).max())
+    lives = Lives.of(shown)
+    longest = int(Lives.of(trials).steps.max())
     first = last_observed(model, longest)
     for index, step in enumerate(model.steps):
-        traces = [*model_traces(model, index), _trials_by(shown, lived, step, model)]
+        traces = [*model_traces(model, index), _trials_by(shown, lives, step, model)]
         if step > longest:
             traces.insert(1, _hatching(model))
         for trace in traces:
@@ -80,8 +79,7 @@ def by_step_figure(trials: pd.DataFrame, model: PairMap) -> go.Figure:
 def by_step_finding(analysis: Analysis, model: PairMap) -> str:
     """How much of the map diverges by when, and how far the model goes on alone."""
     trials = analysis.trials
-    lived = _lived(trials)
-    last = last_observed(model, int(lived.max()))
+    last = last_observed(model, int(Lives.of(trials).steps.max()))
     shares = [
         (model.steps[index], float(np.nanmean(model.grid(columns.MEDIAN, index) > 0.5))) for index in range(last + 1)
     ]
@@ -96,40 +94,19 @@ def by_step_finding(analysis: Analysis, model: PairMap) -> str:
     ).strip()
 
 
-def _lived(trials: pd.DataFrame) -> Array:
-    """Steps under observation, (trials,)."""
-    diverged = trials[columns.OUTCOME] == Outcome.DIVERGED.value
-    return trials[columns.DIVERGENCE_STEP].where(diverged, trials[columns.STEPS]).fillna(1).to_numpy(np.float64)
-
-
-def _counts_by(trials: pd.DataFrame, lived: Array, step: int) -> str:
+def _counts_by(lives: Lives, step: int) -> str:
     """``34 of 48 had diverged``; trials that ended before that step without diverging are not counted."""
-    diverged = (trials[columns.OUTCOME] == Outcome.DIVERGED.value).to_numpy()
-    known = int(((lived >= step) | diverged).sum())
-    return f"{int((diverged & (lived <= step)).sum())} of {known} had diverged" if known else "nobody trained so long"
+    known = int(((lives.steps >= step) | lives.diverged).sum())
+    died = int((lives.diverged & (lives.steps <= step)).sum())
+    return f"{died} of {known} had diverged" if known else "nobody trained so long"
 
 
-def _trials_by(trials: pd.DataFrame, lived: Array, step: int, model: PairMap) -> go.Scatter:
+def _trials_by(trials: pd.DataFrame, lives: Lives, step: int, model: PairMap) -> go.Scatter:
     """The trials as they were at a step; those that were not observed for so long are left out."""
-    diverged = (trials[columns.OUTCOME] == Outcome.DIVERGED.value).to_numpy()
-    has_died = diverged & (lived <= step)
-    seen = has_died | (lived >= step)
-    styles = [OUTCOME_STYLE[Outcome.DIVERGED if died else Outcome.STABLE] for died in has_died[seen]]
-    part = trials[seen]
-    return go.Scatter(
-        x=spread(model.x, part),
-        y=spread(model.y, part),
-        mode="markers",
-        text=hover(part),
-        hovertemplate="%{text}<extra></extra>",
-        showlegend=False,
-        marker={
-            "color": [color for color, _ in styles],
-            "symbol": [symbol for _, symbol in styles],
-            "size": 7,
-            "line": {"color": "white", "width": 0.7},
-        },
-    )
+    has_died = lives.diverged & (lives.steps <= step)
+    seen = has_died | (lives.steps >= step)
+    outcomes = [Outcome.DIVERGED if died else Outcome.STABLE for died in has_died[seen]]
+    return trials_trace(trials[seen], model.x, model.y, outcomes)
 
 
 def _hatching(model: PairMap) -> go.Scatter:
