@@ -105,7 +105,7 @@ def wrong_decades(boundary: Boundary, frame: pd.DataFrame) -> float:
     assert surface is not None
     longest = 0.0
     for points, truth in _rows(boundary):
-        wrong = (surface.medians(points) > 0.5) != (truth > 0.5)
+        wrong = (surface.predict(points)["median"].to_numpy() > 0.5) != (truth > 0.5)
         rates = np.log10(points["learning_rate"].to_numpy(np.float64))
         step = float(rates[1] - rates[0])
         runs = "".join("x" if each else " " for each in wrong).split()

@@ -64,8 +64,8 @@ class Study:
         return with_gaps(self._analysis.frame)
 
     def summary(self) -> list[str]:
-        """The study in five sentences, as the command line prints them."""
-        return summary_sentences(self._source.facts, self._analysis.frame)
+        """The study in a few sentences, the answer first, as the command line prints them."""
+        return summary_sentences(self._analysis)
 
     def surface(self) -> Surface | None:
         """The model of P(diverge) over the search space: ``surface.predict(points)`` gives it with its 90% band.

@@ -223,10 +223,10 @@ def make_result(outcome: Outcome = Outcome.STABLE, **overrides: Any) -> TrialRes
         settings["failure"] = "MemoryError: no room"
     else:
         settings |= {"steps": 100, "first_loss": 100.0, "final_loss": 30.0, "best_loss": 25.0, "max_loss": 110.0}
-        settings["validation_loss"] = 31.0
+        settings |= {"validation_loss": 31.0, "yardstick": 29.0, "yardstick_at_start": 90.0}
     if outcome is Outcome.DIVERGED:
         settings |= {"steps": 3, "divergence": Divergence(step=3, symptom=Symptom.NAN_LOSS)}
-        settings |= {"final_loss": float("nan"), "validation_loss": None}
+        settings |= {"final_loss": float("nan"), "validation_loss": None, "yardstick": None, "yardstick_at_start": None}
     return TrialResult(**{**settings, **overrides})
 
 

@@ -167,6 +167,8 @@ def _finite(outcome: Outcome, loss: float, common: dict[str, Any]) -> TrialResul
         best_loss=min(loss, final),
         max_loss=max(loss, final),
         validation_loss=1.02 * final,
+        yardstick=0.98 * final,
+        yardstick_at_start=loss,
         spikes=1,
         spike_height=0.1 * loss,
     )
@@ -192,9 +194,9 @@ def _insert_trials(session: Session, study: StoredStudy, first: int, results: Se
     ids = list(session.scalars(select(table.c.trial_id).where(where).order_by(table.c.number)))
     finite = models.TrialValueModel.TrialValueType.FINITE
     values = [
-        {"trial_id": trial_id, "objective": 0, "value": result.validation_loss, "value_type": finite}
+        {"trial_id": trial_id, "objective": 0, "value": result.yardstick, "value_type": finite}
         for trial_id, result in zip(ids, results, strict=True)
-        if result.validation_loss is not None
+        if result.yardstick is not None
     ]
     _insert_all(session, models.TrialValueModel.__table__, values)
     return ids

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import pandas as pd
 
 from stability_sweep.analysis.proportion import Proportion
+from stability_sweep.analysis.ranking import measured_yardsticks
 from stability_sweep.definition.claims import Claim
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
@@ -30,13 +31,12 @@ def judge_claims(claims: Sequence[Claim], frame: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per claim: ``claim``, ``source``, ``verdict``, ``tolerance``, ``diverged``, ``total``, ``fraction``,
         ``low``, ``high`` (Wilson's 95% interval), ``others_diverged``, ``others_total`` (the trials that do not meet
-        the conditions), ``learned`` (stable), ``stalled`` (finite, but hardly learned), ``best_validation_loss``
-        (of the stable or stalled trials under the claim; NaN if there is none), ``cost`` (how much larger that is than
-        the study's best stable trial's; NaN if unknown).
+        the conditions), ``learned`` (stable), ``stalled`` (finite, but hardly learned), ``median_yardstick``
+        (of the finite trials under the claim; NaN if there is none), ``cost`` (how much larger that is than the median
+        of the finite trials that do not meet the conditions; NaN if unknown).
     """
     trials = counted(frame)
-    finished = trials[trials[columns.OUTCOME].isin([Outcome.STABLE.value, Outcome.STALLED.value])]
-    best = trials.loc[trials[columns.OUTCOME] == Outcome.STABLE.value, columns.VALIDATION_LOSS].min()
+    measured = measured_yardsticks(trials)[columns.YARDSTICK]
     rows = []
     for claim in claims:
         names = [condition.dimension for condition in claim.conditions]
@@ -44,7 +44,8 @@ def judge_claims(claims: Sequence[Claim], frame: pd.DataFrame) -> pd.DataFrame:
         under, others = Proportion.diverged(trials[meets]), Proportion.diverged(trials[~meets])
         low, high = under.interval
         learned = int((trials.loc[meets, columns.OUTCOME] == Outcome.STABLE.value).sum())
-        under_best = finished.loc[meets.reindex(finished.index), columns.VALIDATION_LOSS].min()
+        follows = meets.loc[measured.index]
+        median = float(measured[follows].median())
         rows.append(
             {
                 columns.CLAIM: claim.says,
@@ -60,8 +61,8 @@ def judge_claims(claims: Sequence[Claim], frame: pd.DataFrame) -> pd.DataFrame:
                 columns.OTHERS_TOTAL: others.total,
                 columns.LEARNED: learned,
                 columns.STALLED: int((trials.loc[meets, columns.OUTCOME] == Outcome.STALLED.value).sum()),
-                columns.BEST_VALIDATION_LOSS: float(under_best),
-                columns.COST: float(under_best - best),
+                columns.MEDIAN_YARDSTICK: median,
+                columns.COST: median - float(measured[~follows].median()),
             }
         )
     return pd.DataFrame(rows, columns=list(rows[0]) if rows else [columns.CLAIM])

@@ -10,14 +10,17 @@ import pandas as pd
 
 from stability_sweep.analysis import table_names
 from stability_sweep.analysis.advice import judge_claims
+from stability_sweep.analysis.answer import TOLERANCES, UNKNOWN, Answer, answers_of, with_wanted
 from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
 from stability_sweep.analysis.horizon import horizon_table
 from stability_sweep.analysis.importance import dimension_importance
+from stability_sweep.analysis.lines import lines_of
 from stability_sweep.analysis.maps import PairMap, half_surface, mapped_dimensions, pair_maps, step_map
-from stability_sweep.analysis.speed_limit import speed_limits
+from stability_sweep.analysis.ranking import Ranking, fit_ranking
+from stability_sweep.analysis.speed_limit import limits_table
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
 from stability_sweep.analysis.survival import hazard_by_band, survival_curves
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
@@ -53,6 +56,8 @@ class Analysis:
     """Empty unless the dimensions of all three roles are searched."""
     limits: pd.DataFrame
     """Empty unless the study has a learning rate, and searches it."""
+    answers: list[Answer]
+    """For every horizon and tolerance that a reader may choose; empty without a surface."""
     best: pd.DataFrame
     effects: HazardEffects
     importance: pd.DataFrame
@@ -65,6 +70,11 @@ class Analysis:
     """By dimension, as the next two."""
     hazards: dict[str, pd.DataFrame] = field(default_factory=dict)
     horizons: dict[str, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def answer(self) -> Answer | None:
+        """That to the study's own tolerance and horizon; None without a surface."""
+        return next((each for each in self.answers if (each.steps, each.tolerance) == (None, self.tolerance)), None)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -129,6 +139,10 @@ def analyse(
     horizon = int(frame[columns.HORIZON].max()) if len(frame) else 0
     steps = [horizon * factor for factor in LONGER]
     has_trials = len(counted(frame)) > 0
+    ranking, best = fit_ranking(frame, space, seed=seed), pd.DataFrame()
+    if surface is not None:
+        best = best_stable_settings(frame, space, surface, ranking, tolerance=tolerance)
+    limits, answers = _limits_and_answers(surface, space, ranking, tolerance, seed)
     return Analysis(
         study=study,
         frame=frame,
@@ -138,8 +152,9 @@ def analyse(
         maps=[] if surface is None else pair_maps(surface, space, ranked),
         by_step=_by_step(surface, space, ranked),
         solid=pd.DataFrame() if surface is None else half_surface(surface, space),
-        limits=pd.DataFrame() if surface is None else speed_limits(surface, space, tolerance=tolerance, seed=seed),
-        best=pd.DataFrame() if surface is None else best_stable_settings(frame, space, surface, tolerance=tolerance),
+        limits=limits,
+        answers=answers,
+        best=best,
         effects=hazard_effects(frame, space, seed=seed),
         importance=importance,
         claims=judge_claims(study.claims, frame),
@@ -150,6 +165,27 @@ def analyse(
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
         horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},
     )
+
+
+def _limits_and_answers(
+    surface: Surface | None, space: SearchSpace, ranking: Ranking | None, tolerance: float, seed: int
+) -> tuple[pd.DataFrame, list[Answer]]:
+    """The speed limits at the study's tolerance and horizon, and the answers to all."""
+    if surface is None:
+        return pd.DataFrame(), []
+    horizons = surface.horizons
+    ends = surface.timing.periods.ends if surface.timing is not None else ()
+    earlier = [step for step in ends if step < horizons.shortest]
+    lines = list(lines_of(surface, space, seed=seed, steps=(None, *earlier)))
+    own = [line for line in lines if line.steps is None]
+    answers = answers_of(lines, surface, space, ranking, sorted({*TOLERANCES, tolerance}))
+    known = [
+        with_wanted(answer, own, surface, space, seed=seed)
+        if (answer.steps, answer.tolerance, answer.status) == (None, tolerance, UNKNOWN)
+        else answer
+        for answer in answers
+    ]
+    return limits_table(own, surface.trials, tolerance), known
 
 
 def _by_step(surface: Surface | None, space: SearchSpace, importance: list[str]) -> PairMap | None:

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import numpy as np
 import pandas as pd
+from scipy.special import logit
 
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.surface import BAND, Surface
@@ -16,7 +17,7 @@ from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.dimensions import Choices, Value
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
-from stability_sweep.typing import Array
+from stability_sweep.typing import Array, Integers
 
 RATES = 41
 """Learning rates that are looked at; between two of them P(diverge) is interpolated."""
@@ -41,6 +42,8 @@ class Line:
     """The band of clipping, in words; None in a study without clipping."""
     clip_norm: Value | None
     """The value that stands for it."""
+    steps: int | None
+    """Within how many steps; None for the horizon at the point."""
     rates: Array
     """Ascending, (rates,)."""
     is_listed: bool
@@ -53,13 +56,16 @@ class Line:
     """Joint draws of it, (draws, rates)."""
 
 
-def lines_of(surface: Surface, space: SearchSpace, *, seed: int = 0) -> Iterator[Line]:
-    """Every line, batch sizes within bands of clipping.
+def lines_of(
+    surface: Surface, space: SearchSpace, *, seed: int = 0, steps: Sequence[int | None] = (None,)
+) -> Iterator[Line]:
+    """Every line, batch sizes within bands of clipping; one after the other for each number of steps.
 
     Args:
         surface: the fitted surface.
         space: its search space; without a searched learning rate there are no lines.
         seed: of the draws.
+        steps: within how many P(diverge) is told, none beyond the longest horizon; None for the horizon at the point.
     """
     rate = space.role(LEARNING_RATE)
     if rate is None or rate not in surface.encoding.names:
@@ -71,32 +77,37 @@ def lines_of(surface: Surface, space: SearchSpace, *, seed: int = 0) -> Iterator
             given = {space.role(BATCH_SIZE): batch, space.role(CLIP_NORM): clip}
             point = standing | {name: value for name, value in given.items() if name is not None and value is not None}
             points = points_at(point, **{rate: rates})
-            draws = surface.draws(points, DRAWS, seed=seed)
-            yield Line(
-                batch_size=batch,
-                clip=label,
-                clip_norm=clip,
-                rates=rates,
-                is_listed=bool(axis.values),
-                median=surface.medians(points).clip(SMALLEST, 1 - SMALLEST),
-                high=np.quantile(draws, (1 + BAND) / 2, axis=0),
-                draws=draws.clip(SMALLEST, 1 - SMALLEST),
-            )
+            for step, (median, draws) in zip(steps, surface.along(points, DRAWS, steps, seed=seed), strict=True):
+                yield Line(
+                    batch_size=batch,
+                    clip=label,
+                    clip_norm=clip,
+                    steps=step,
+                    rates=rates,
+                    is_listed=bool(axis.values),
+                    median=median.clip(SMALLEST, 1 - SMALLEST),
+                    high=np.quantile(draws, (1 + BAND) / 2, axis=0),
+                    draws=draws.clip(SMALLEST, 1 - SMALLEST),
+                )
 
 
-def crossing(line: Line, probability: Array, tolerance: float) -> float:
+def crossings(line: Line, probability: Array, tolerance: float) -> Array:
     """The first rate at which the tolerance is passed, interpolated; 0 if at the first one, infinity if nowhere.
 
     Args:
         line: whose rates they are.
-        probability: P(diverge) there, (rates,).
+        probability: P(diverge) there, (draws, rates).
         tolerance: from 0 to 1.
+
+    Returns:
+        (draws,).
     """
     over = probability > tolerance
-    if not over.any():
-        return math.inf
-    first = int(np.argmax(over))
-    return 0.0 if first == 0 else _between(line, probability, tolerance, first)
+    first = np.argmax(over, axis=1)
+    rows = np.arange(len(probability))
+    below, above = probability[rows, np.maximum(first - 1, 0)], probability[rows, first]
+    inside = _between(line, below, above, np.maximum(first, 1), tolerance)
+    return np.where(over.any(axis=1), np.where(first == 0, 0.0, inside), math.inf)
 
 
 def safe_stretches(line: Line, probability: Array, tolerance: float) -> list[tuple[float, float]]:
@@ -109,26 +120,41 @@ def safe_stretches(line: Line, probability: Array, tolerance: float) -> list[tup
         probability: P(diverge) there, (rates,).
         tolerance: from 0 to 1.
     """
+
+    def passed(upper: int) -> float:
+        ends = probability[[upper - 1]], probability[[upper]]
+        return float(_between(line, *ends, np.array([upper]), tolerance)[0])
+
     safe = probability <= tolerance
     starts = np.flatnonzero(safe & ~np.append(False, safe[:-1]))
     ends = np.flatnonzero(safe & ~np.append(safe[1:], False))
     return [
         (
-            0.0 if first == 0 else _between(line, probability, tolerance, int(first)),
-            math.inf if last == len(safe) - 1 else _between(line, probability, tolerance, int(last) + 1),
+            0.0 if first == 0 else passed(int(first)),
+            math.inf if last == len(safe) - 1 else passed(int(last) + 1),
         )
         for first, last in zip(starts, ends, strict=True)
     ]
 
 
-def _between(line: Line, probability: Array, tolerance: float, upper: int) -> float:
-    """Where the tolerance is passed, in either direction, between the rate of an index and the one before it."""
+def _between(line: Line, below: Array, above: Array, upper: Integers, tolerance: float) -> Array:
+    """Where the tolerance is passed, in either direction, between the rate of an index and the one before it.
+
+    Args:
+        line: whose rates they are.
+        below: P(diverge) at the rate before, (draws,).
+        above: at the rate of the index, (draws,).
+        upper: that index, 1 or more, (draws,).
+        tolerance: from 0 to 1.
+    """
     if line.is_listed:
-        return float(line.rates[upper if probability[upper] <= tolerance else upper - 1])
+        return line.rates[np.where(above <= tolerance, upper, upper - 1)]
     # On logarithmic rates and logits the line is nearly straight.
-    logits = np.log(probability[upper - 1 : upper + 1] / (1 - probability[upper - 1 : upper + 1]))
-    share = (math.log(tolerance / (1 - tolerance)) - logits[0]) / (logits[1] - logits[0])
-    return float(np.exp(np.interp(share, [0, 1], np.log(line.rates[upper - 1 : upper + 1]))))
+    low, high, wanted = logit(below), logit(above), math.log(tolerance / (1 - tolerance))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = np.clip((wanted - low) / (high - low), 0.0, 1.0)
+    start, end = np.log(line.rates[upper - 1]), np.log(line.rates[upper])
+    return np.asarray(np.exp(start + share * (end - start)))
 
 
 def points_at(point: Mapping[str, Value], **varied: Array) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.lines import Line, crossing, lines_of, safe_stretches
+from stability_sweep.analysis.lines import Line, crossings, lines_of, safe_stretches
 from stability_sweep.analysis.surface import BAND, Surface
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
 from stability_sweep.results import columns
@@ -61,20 +61,36 @@ def speed_limits(
         is within the tolerance again; infinity is the end of the range; NaN where there is none). What the study lacks,
         batch size or clip norm, is None in all rows. Empty if it has no learning rate, or does not search it.
     """
+    return limits_table(list(lines_of(surface, space, seed=seed)), surface.trials, tolerance)
+
+
+def limits_table(lines: Sequence[Line], trials: int, tolerance: float) -> pd.DataFrame:
+    """`speed_limits` of lines that are there already.
+
+    Args:
+        lines: all for one number of steps.
+        trials: those that their surface rests on.
+        tolerance: P(diverge) up to which a rate is called safe, from 0 to 1.
+    """
     rows = []
-    for line in lines_of(surface, space, seed=seed):
-        limit, low, high = _limit_of(line, tolerance)
+    for line in lines:
+        limit, low, high = limit_of(line, tolerance)
         status = status_of(limit, low, high)
         shown = limit if status == REACHED else math.nan
         again = _safe_again(line, tolerance) if status == REACHED else (math.nan, math.nan)
-        rows.append([line.batch_size, line.clip, line.clip_norm, shown, low, high, status, surface.trials, *again])
+        rows.append([line.batch_size, line.clip, line.clip_norm, shown, low, high, status, trials, *again])
     return pd.DataFrame(rows, columns=COLUMNS)
 
 
-def _limit_of(line: Line, tolerance: float) -> tuple[float, float, float]:
-    """The limit along a line, and the ends of its band, as `status_of` reads."""
-    limit = crossing(line, line.median, tolerance)
-    drawn = [crossing(line, _from_boundary(draw, line.median, tolerance), tolerance) for draw in line.draws]
+def limit_of(line: Line, tolerance: float) -> tuple[float, float, float]:
+    """The limit along a line, and the ends of its 90% band, as `status_of` reads them.
+
+    Args:
+        line: one batch size and band of clipping.
+        tolerance: P(diverge) up to which a rate is called safe, from 0 to 1.
+    """
+    limit = float(crossings(line, line.median[None, :], tolerance)[0])
+    drawn = crossings(line, _from_boundary(line.draws, line.median, tolerance), tolerance)
     # "nearest": a limit may be 0 or infinite, and nothing lies between infinity and a number.
     low, high = np.quantile([*drawn, limit], [(1 - BAND) / 2, (1 + BAND) / 2], method="nearest")
     if (line.high <= tolerance).all():  # of dozens of rates, some draw is over it at one by chance
@@ -115,11 +131,13 @@ def status_of(limit: float, low: float, high: float) -> str:
     return REACHED if is_inside and (low > 0 or high < math.inf) else UNKNOWN
 
 
-def _from_boundary(draw: Array, median: Array, tolerance: float) -> Array:
-    """A draw in which nothing is over the tolerance before its last safe rate below the median's boundary."""
+def _from_boundary(draws: Array, median: Array, tolerance: float) -> Array:
+    """Draws in which nothing is over the tolerance before the last safe rate below the median's boundary."""
     over_half = median > max(0.5, tolerance)
-    boundary = int(np.argmax(over_half)) if over_half.any() else len(draw)
-    safe = np.flatnonzero(draw[:boundary] <= tolerance)
-    if not len(safe):
-        return draw
-    return np.concatenate([np.minimum(draw[: safe[-1]], tolerance), draw[safe[-1] :]])
+    boundary = int(np.argmax(over_half)) if over_half.any() else len(median)
+    if boundary == 0:
+        return draws
+    safe = draws[:, :boundary] <= tolerance
+    last_safe = np.where(safe.any(axis=1), boundary - 1 - np.argmax(safe[:, ::-1], axis=1), 0)
+    before = np.arange(len(median)) < last_safe[:, None]
+    return np.where(before, np.minimum(draws, tolerance), draws)

@@ -13,7 +13,7 @@ says once that it did, so what is unknown beyond the line leaned to stable.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 
@@ -122,20 +122,26 @@ class Surface:
         return pd.DataFrame(dict(zip(names, found, strict=True)), index=points.index)
 
     @_on_one_thread
-    def medians(self, points: pd.DataFrame) -> Array:
-        """The median of `predict` alone, by the horizon, (points,): far quicker."""
-        return expit(self.by_horizon.mean(self.encoding.encode(points)))
-
-    @_on_one_thread
-    def draws(self, points: pd.DataFrame, count: int, *, seed: int) -> Array:
-        """Joint draws of P(diverge by the horizon), (count, points): what belongs together stays together.
+    def along(
+        self, points: pd.DataFrame, count: int, steps: Sequence[int | None], *, seed: int
+    ) -> list[tuple[Array, Array]]:
+        """For each number of steps the median of P(diverge), (points,), and joint draws of it, (count, points).
 
         Args:
             points: a column per dimension.
             count: of draws.
+            steps: within how many, none beyond the longest horizon that was trained; None for the horizon at each
+                point.
             seed: the same one gives the same draws.
         """
-        return expit(self.by_horizon.draws(self.encoding.encode(points), count, seed=seed))
+        encoded = self.encoding.encode(points)
+        median = expit(self.by_horizon.mean(encoded))
+        drawn = expit(self.by_horizon.draws(encoded, count, seed=seed))
+        wanted = [step for step in steps if step is not None]
+        if not wanted or self.timing is None:
+            return [(median, drawn)] * len(steps)
+        moved = iter(self.timing.moved_jointly(encoded, median, drawn, self.horizons.at(encoded), wanted, seed=seed))
+        return [(median, drawn) if step is None else next(moved) for step in steps]
 
     def nearness(self, one: pd.DataFrame, others: pd.DataFrame) -> Array:
         """How alike the model thinks that settings behave, from 0 to 1, (one, others)."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -94,6 +95,36 @@ class Timing:
             _combined(median, by(mean, then), by(mean, end), is_beyond=steps > horizon),
             _combined(drawn, by(latent, then), by(latent, end), is_beyond=steps > horizon),
         )
+
+    def moved_jointly(
+        self, encoded: Array, median: Array, drawn: Array, horizon: Array, steps: Sequence[int], *, seed: int
+    ) -> list[tuple[Array, Array]]:
+        """`moved` for points that belong together: one draw is one world, at all points and steps.
+
+        Args:
+            encoded: points, (points, coordinates).
+            median: P(diverge by the horizon) there, (points,).
+            drawn: joint draws of it, (draws, points).
+            horizon: at each, in steps, (points,).
+            steps: by when; none beyond the longest horizon.
+            seed: of the draws.
+        """
+        where = self._in_periods(encoded, self.periods)
+        flat = where.reshape(-1, where.shape[2])
+        mean = self.process.means(flat).reshape(where.shape[:2])
+        latent = self.process.draws(flat, len(drawn), seed).reshape(len(drawn), *where.shape[:2])
+        end = self.periods.passed(horizon)
+        in_all, in_all_drawn = by(mean, end), by(latent, end)
+        found = []
+        for step in steps:
+            then, beyond = self.periods.passed(np.full(len(encoded), float(step))), step > horizon
+            found.append(
+                (
+                    _combined(median, by(mean, then), in_all, is_beyond=beyond),
+                    _combined(drawn, by(latent, then), in_all_drawn, is_beyond=beyond),
+                )
+            )
+        return found
 
     def _in_periods(self, encoded: Array, periods: Periods) -> Array:
         """Every point in every period: (points, periods, coordinates + 1)."""

@@ -100,7 +100,7 @@ def write_study_page(
     path = output or Path("reports") / f"{study.name}.html"
     source = StoredSource(repository, study, claims)
     analysis = write_study_report(source, path, tolerance=tolerance, refresh_seconds=refresh_seconds)
-    for sentence in summary_sentences(analysis.study, analysis.frame):
+    for sentence in summary_sentences(analysis):
         say(f"- {sentence}")
     say(f"Report: {path}")
 

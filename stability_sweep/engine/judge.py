@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stability_sweep.engine.settings import OutcomeConfig
-from stability_sweep.results.outcome import Divergence, Outcome, TrialResult, judge_finite_run
+from stability_sweep.results.outcome import Divergence, Outcome, TrialResult, is_useful, judge_finite_run
 from stability_sweep.typing import Array
 
 SPIKE_WINDOW_STEPS = 25
@@ -65,6 +65,18 @@ def find_spikes(losses: Array) -> Spikes:
     return Spikes(len(heights), max(heights) if heights else None)
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on held-out data after the last step; None is what never was."""
+
+    validation_loss: float | None = None
+    """The model's own evaluation."""
+    yardstick: float | None = None
+    """The figure by which settings are ranked."""
+    yardstick_at_start: float | None = None
+    """The same, of the model before its first step."""
+
+
 def judge(
     losses: Array,
     divergence: Divergence | None,
@@ -72,7 +84,7 @@ def judge(
     *,
     seed: int,
     horizon: int,
-    validation_loss: float | None,
+    evaluation: Evaluation,
     wall_seconds: float,
 ) -> TrialResult:
     """The result of a run that reached its horizon or diverged.
@@ -83,7 +95,7 @@ def judge(
         rules: where the outcomes of finite runs begin and end.
         seed: the trial's.
         horizon: steps that it would run if nothing happened.
-        validation_loss: measured after the last step; None if it never was.
+        evaluation: on held-out data; empty for a run that diverged.
         wall_seconds: what it took.
     """
     first, finite = float(losses[0]), losses[np.isfinite(losses)]
@@ -91,6 +103,8 @@ def judge(
         window = max(1, min(rules.window_steps, horizon // 10))
         final = float(np.median(losses[-window:]))
         outcome = judge_finite_run(first, final, stalled_below=rules.stalled_below, exploded_above=rules.exploded_above)
+        if outcome is Outcome.STABLE and not is_useful(evaluation.yardstick, evaluation.yardstick_at_start):
+            outcome = Outcome.EXPLODED
     else:
         final, outcome = float(losses[-1]), Outcome.DIVERGED
     spikes = find_spikes(losses)
@@ -104,7 +118,9 @@ def judge(
         final_loss=final,
         best_loss=float(finite.min()) if len(finite) else None,
         max_loss=None if np.isnan(losses).all() else float(np.nanmax(losses)),
-        validation_loss=validation_loss,
+        validation_loss=evaluation.validation_loss,
+        yardstick=evaluation.yardstick,
+        yardstick_at_start=evaluation.yardstick_at_start,
         spikes=spikes.count,
         spike_height=spikes.height,
         wall_seconds=wall_seconds,

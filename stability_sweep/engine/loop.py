@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from stability_sweep.engine.examination import examine
-from stability_sweep.engine.judge import judge
+from stability_sweep.engine.judge import Evaluation, judge
 from stability_sweep.engine.protocol import Pass, Trainable
 from stability_sweep.engine.reader import LossReader
 from stability_sweep.engine.recorder import STEPS_AT_ONCE, TelemetryRecorder
@@ -86,15 +86,15 @@ class _Run(Generic[Pass]):
         started = time.perf_counter()
         self.stepper.model.train()
         found = self._until_broken(on_step)
-        divergence = autopsy = broken = validation_loss = None
+        divergence = autopsy = broken = None
+        evaluation = Evaluation()
         if found is not None:
             symptom, step = found
             autopsy = examine(self.stepper.model, self.trainable.probes, step.passes, step.number)
             divergence = _divergence(step, symptom, autopsy)
             broken = BrokenStep(self.stepper.model, step.passes)
         else:
-            noise = torch.Generator(self.trainable.device).manual_seed(self.seeds.validation)
-            validation_loss = self.trainable.validate(self.stepper.model, noise)
+            evaluation = self._evaluate()
         losses = np.array(self.reader.losses)
         result = judge(
             losses,
@@ -102,10 +102,23 @@ class _Run(Generic[Pass]):
             self.trainable.outcome,
             seed=self.seed,
             horizon=self.horizon,
-            validation_loss=validation_loss,
+            evaluation=evaluation,
             wall_seconds=time.perf_counter() - started,
         )
         return TrainingRun(result, losses, autopsy, broken)
+
+    def _evaluate(self) -> Evaluation:
+        """The figures of a run that reached its horizon; the model that it began with is built once more for them."""
+        trainable, model = self.trainable, self.stepper.model.eval()
+        validation_loss = trainable.validate(model, self._noise(self.seeds.validation))
+        yardstick = trainable.yardstick(model, self._noise(self.seeds.yardstick))
+        if yardstick is None:
+            return Evaluation(validation_loss)
+        untrained = trainable.build(self.seeds.initialization).eval()
+        return Evaluation(validation_loss, yardstick, trainable.yardstick(untrained, self._noise(self.seeds.yardstick)))
+
+    def _noise(self, seed: int) -> torch.Generator:
+        return torch.Generator(self.trainable.device).manual_seed(seed)
 
     def _until_broken(self, on_step: Callable[[Progress], None]) -> tuple[Symptom, Step[Pass]] | None:
         """Run to the horizon; the step that broke, if one did."""

@@ -109,4 +109,20 @@ class Trainable(Protocol[Pass]):
         """One evaluation in training mode, with all its noise from the generator."""
 
     def validate(self, model: Any, noise: torch.Generator) -> float | None:
-        """The figure by which finished runs are compared, lower is better; None if there is none."""
+        """The loss on held-out data, as the model's own evaluation has it; None if there is none.
+
+        Args:
+            model: in evaluation mode.
+            noise: source of everything random.
+        """
+
+    def yardstick(self, model: Any, noise: torch.Generator) -> float | None:
+        """The held-out figure by which settings are ranked, lower is better; None if there is none.
+
+        It must mean the same at every batch size and learning rate, and for a model that was never trained: a run that
+        ends with a larger one than it began with is not stable.
+
+        Args:
+            model: in evaluation mode.
+            noise: source of everything random; the same numbers for the model as it was built, and as it ended.
+        """

@@ -20,8 +20,9 @@ class TrialSeeds:
     order: int
     noise: int
     validation: int
+    yardstick: int
 
     @classmethod
     def of(cls, seed: int) -> TrialSeeds:
         """The seeds that follow from a trial's seed."""
-        return cls(*(int(state) for state in np.random.SeedSequence(seed).generate_state(4, dtype=np.uint64) >> 1))
+        return cls(*(int(state) for state in np.random.SeedSequence(seed).generate_state(5, dtype=np.uint64) >> 1))

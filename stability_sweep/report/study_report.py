@@ -50,7 +50,7 @@ def write_report(
         name=study.name,
         description=study.description,
         notice=study.notice,
-        sentences=summary_sentences(study, analysis.frame),
+        sentences=summary_sentences(analysis),
         key_figures=key_figures(analysis),
         sections=report_sections(analysis),
         trials_text=_trials_text(len(listed_trials(analysis.frame)), len(analysis.frame)) + _unreadable(details),

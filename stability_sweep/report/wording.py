@@ -9,6 +9,7 @@ import pandas as pd
 
 from stability_sweep.analysis import Proportion
 from stability_sweep.results import columns
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.protocol import StudyFacts
 from stability_sweep.space.axes import format_value
 from stability_sweep.space.roles import BATCH_SIZE
@@ -78,3 +79,29 @@ def chosen_by_results(study: StudyFacts) -> str:
         f"The {study.chosen_by} sampler chose points by earlier results, so a share of the trials is no share of the "
         f"search space{instead}."
     )
+
+
+def rates_sentence(trials: pd.DataFrame, rate: str) -> str:
+    """Where nothing diverged, where both happened, and where everything did: stretches that never overlap."""
+    rates, diverged = trials[rate].astype(float), trials[columns.OUTCOME] == Outcome.DIVERGED.value
+    if not diverged.any():
+        return f"No trial diverged, up to a learning rate of {format_value(rates.max())}."
+    if diverged.all():
+        return f"Every trial diverged, down to a learning rate of {format_value(rates.min())}."
+    lowest, highest = rates[diverged].min(), rates[~diverged].max()
+    if lowest > highest:
+        return (
+            f"Up to a learning rate of {format_value(highest)}, {none_diverged(int((~diverged).sum()))}; from "
+            f"{format_value(lowest)} on, {all_of(int(diverged.sum()))} did."
+        )
+    below, above, between = rates < lowest, rates > highest, rates.between(lowest, highest)
+    counts = f"{int(diverged[between].sum())} of {plural(int(between.sum()), 'trial')} diverged"
+    parts = [f"at learning rates from {format_value(lowest)} to {format_value(highest)}, {counts}"]
+    if lowest == highest:
+        parts = [f"at a learning rate of {format_value(lowest)}, {counts}"]
+    if below.any():
+        parts.insert(0, f"below a learning rate of {format_value(lowest)}, {none_diverged(int(below.sum()))}")
+    if above.any():
+        parts.append(f"above {format_value(highest)}, {all_of(int(above.sum()))} did")
+    sentence = "; ".join(parts)
+    return f"{sentence[0].upper()}{sentence[1:]}."

@@ -22,7 +22,7 @@ class Outcome(str, Enum):
     STALLED = "stalled"
     """Finite to the horizon, but it hardly learned: stability that was bought by standing still."""
     EXPLODED = "exploded"
-    """Finite at the horizon, but the loss ended above where it began."""
+    """Finite at the horizon, but the loss, or the yardstick, ended above where it began."""
     DIVERGED = "diverged"
     """A loss or a gradient became NaN or infinite."""
     FAILED = "failed"
@@ -95,7 +95,11 @@ class TrialResult:
     max_loss: float | None = None
     """Largest loss of a step; infinity counts, NaN does not."""
     validation_loss: float | None = None
-    """Mean loss over the validation images after the last step; None unless the horizon was reached."""
+    """The model's own evaluation on held-out data after the last step; None unless the horizon was reached."""
+    yardstick: float | None = None
+    """The held-out figure by which settings are ranked, lower is better; None unless the horizon was reached."""
+    yardstick_at_start: float | None = None
+    """The same of the model before its first step, with the same noise."""
     spikes: int | None = None
     """Explosions that came back: how often the loss left its usual range upwards and returned to it."""
     spike_height: float | None = None
@@ -115,7 +119,16 @@ class TrialResult:
             raise ValueError(f"diverged at step {self.divergence.step}, but {self.steps} steps were begun")
 
 
-LOSS_FIELDS = ("first_loss", "final_loss", "best_loss", "max_loss", "validation_loss", "spike_height")
+LOSS_FIELDS = (
+    "first_loss",
+    "final_loss",
+    "best_loss",
+    "max_loss",
+    "validation_loss",
+    "yardstick",
+    "yardstick_at_start",
+    "spike_height",
+)
 """The fields of `TrialResult` that may be NaN or infinite."""
 
 
@@ -136,3 +149,21 @@ def judge_finite_run(first_loss: float, final_loss: float, *, stalled_below: flo
     if gain < -exploded_above:
         return Outcome.EXPLODED
     return Outcome.STALLED if gain < stalled_below else Outcome.STABLE
+
+
+def is_useful(yardstick: float | None, at_start: float | None) -> bool:
+    """Whether held-out data bear out what the training loss says of a run that learned.
+
+    Args:
+        yardstick: after the last step; None where the target has none.
+        at_start: before the first.
+
+    Returns:
+        False where the yardstick is not finite, or above what it was. A start that was not finite excuses nothing, and
+        is no bar either.
+    """
+    if yardstick is None:
+        return True
+    if not math.isfinite(yardstick):
+        return False
+    return at_start is None or not math.isfinite(at_start) or yardstick <= at_start

@@ -97,6 +97,19 @@ def with_gaps(frame: pd.DataFrame) -> pd.DataFrame:
     return frame.drop(columns=columns.NEVER_MEASURED).assign(**shown)
 
 
+def was_measured(frame: pd.DataFrame, name: str) -> pd.Series[bool]:
+    """Which trials have a value of one of `LOSS_FIELDS`, NaN among them; in a frame of others, those that are not NaN.
+
+    Args:
+        frame: trials.
+        name: a column of theirs.
+    """
+    if columns.NEVER_MEASURED not in frame:
+        return frame[name].notna()
+    bits = frame[columns.NEVER_MEASURED].to_numpy(np.int64)
+    return pd.Series((bits >> LOSS_FIELDS.index(name)) % 2 == 0, index=frame.index)
+
+
 def _never_measured(found: Mapping[str, Sequence[Any]]) -> npt.NDArray[np.uint8]:
     """The bits of `columns.NEVER_MEASURED`, (trials,)."""
     gaps = np.array([[value is None for value in found[name]] for name in LOSS_FIELDS], dtype=np.uint8)

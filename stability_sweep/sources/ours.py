@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TypeVar
 
 import pandas as pd
@@ -114,6 +114,7 @@ def facts_of(
         description=definition.description,
         claims=definition.claims,
         horizon_in_words=target.horizon_in_words(definition.settings),
+        steps_per_epoch=partial(target.steps_per_epoch, definition.settings),
         chosen_by=definition.sampler.name if definition.sampler.kind.looks_at_results else None,
         signals=with_extra(target.signals),
         shown_signals=target.shown_signals,

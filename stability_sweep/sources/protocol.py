@@ -14,6 +14,7 @@ from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.causes import CauseBook
 from stability_sweep.results.outcome import TrialResult
 from stability_sweep.results.telemetry import Telemetry
+from stability_sweep.space.dimensions import Point
 from stability_sweep.space.search_space import SearchSpace
 
 OnDamaged = Callable[[int, TelemetryError], None]
@@ -33,6 +34,8 @@ class StudyFacts:
     """Advice that the report judges."""
     horizon_in_words: str | None = None
     """The horizon where it is no fixed number of steps, such as ``10 epochs``."""
+    steps_per_epoch: Callable[[Point], float | None] | None = None
+    """From some settings to optimizer steps in one pass over the training data; None where that is no question."""
     chosen_by: str | None = None
     """The sampler, if earlier results decided where later trials are."""
     signals: Mapping[str, str] = field(default_factory=dict)

@@ -159,6 +159,10 @@ class TargetBase:
 
     # -- what most targets need not care for ---------------------------------------------------------------------------
 
+    def steps_per_epoch(self, settings: Settings, point: Point) -> float | None:
+        """Not known: a target without a fixed set of examples has no epochs."""
+        return None
+
     def imported_modules(self, settings: Settings, space: Mapping[str, Dimension]) -> set[str]:
         """None: a definition of this target names no code."""
         return set()

@@ -147,6 +147,14 @@ class Target(Protocol):
     def horizon_in_words(self, settings: Settings) -> str | None:
         """The horizon where it is no fixed number of steps, such as ``10 epochs``; else None."""
 
+    def steps_per_epoch(self, settings: Settings, point: Point) -> float | None:
+        """Optimizer steps in one pass over the training data; None where there is no such thing, or it is not known.
+
+        Args:
+            settings: the definition's own.
+            point: values of some dimensions; the others have the definition's.
+        """
+
     def imported_modules(self, settings: Settings, space: Mapping[str, Dimension]) -> set[str]:
         """The modules that its trials import by a path which the definition names."""
 

@@ -106,7 +106,9 @@ def _bar(height: float) -> str:
 
 def _losses(result: TrialResult) -> str:
     parts = [
-        (name.removesuffix("_loss"), getattr(result, name)) for name in LOSS_FIELDS if name != columns.SPIKE_HEIGHT
+        (name.removesuffix("_loss").replace("_", " "), getattr(result, name))
+        for name in LOSS_FIELDS
+        if name != columns.SPIKE_HEIGHT
     ]
     return "  ".join(f"{name} {shown(value)}" for name, value in parts if value is not None) or "none"
 

@@ -39,7 +39,7 @@ def tell(
 ) -> None:
     """Finish the Optuna trial.
 
-    Stable, stalled and exploded trials are COMPLETE with their validation loss; a diverged one is PRUNED after a last
+    Stable, stalled and exploded trials are COMPLETE with their yardstick; a diverged one is PRUNED after a last
     report that is not finite (samplers then rank it worst); a failed one is FAIL (samplers ignore it). All but the
     failed ones have a constraint that the diverged ones violate.
 
@@ -82,8 +82,8 @@ def report_progress(trial: optuna.Trial, loss: float, step: int) -> None:
 
 
 def _objective_value(result: TrialResult) -> float:
-    """The value to minimize; infinity where training ended well but the validation loss is not finite."""
-    value = result.validation_loss
+    """The value to minimize: the yardstick, or where the target has none its validation loss; else infinity."""
+    value = result.validation_loss if result.yardstick is None else result.yardstick
     return value if value is not None and math.isfinite(value) else math.inf
 
 

@@ -50,6 +50,7 @@ class Replay:
             and self.first_difference is None
             and self.compared_steps > 0
             and self.then.validation_loss == self.here.validation_loss
+            and self.then.yardstick in (None, self.here.yardstick)  # older versions measured none
         )
 
 

@@ -81,7 +81,7 @@ def simulate(truth: Truth, trials: int, seed: int) -> pd.DataFrame:
             "batch_size": BATCHES[np.floor(unit[:, 1] * len(BATCHES)).astype(int)],
             "clip_norm": np.where(clip > 1000, np.inf, clip),
             "outcome": np.where(diverged, "diverged", "stable"),
-            "validation_loss": 30 + 10 * np.abs(unit[:, 0] - 0.5),
+            "yardstick": np.where(diverged, np.nan, 30 + 10 * np.abs(unit[:, 0] - 0.5)),
             "truth": probability,
         }
     )

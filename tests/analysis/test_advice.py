@@ -11,7 +11,7 @@ from stability_sweep.definition.claims import Claim
 
 def study(counts: dict[str, int], rate: float = 1e-6, loss: float = 90.0) -> list[dict[str, Any]]:
     return [
-        {"learning_rate": rate, "batch_size": 16, "outcome": outcome, "validation_loss": loss}
+        {"learning_rate": rate, "batch_size": 16, "outcome": outcome, "yardstick": loss}
         for outcome, count in counts.items()
         for _ in range(count)
     ]
@@ -60,7 +60,7 @@ def test_the_others_are_counted_for_comparison() -> None:
     assert (row["others_diverged"], row["others_total"]) == (7, 10)
 
 
-def test_the_cost_is_the_loss_above_the_best_stable_trial() -> None:
+def test_the_cost_is_the_median_yardstick_above_that_of_the_other_finite_trials() -> None:
     row = judged(study({"stalled": 5}) + study({"stable": 5}, rate=1e-3, loss=30.0))
     assert row["cost"] == pytest.approx(60.0)
     assert row["stalled"] == 5

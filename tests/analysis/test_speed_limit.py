@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 
 from stability_sweep.analysis.best import best_stable_settings
+from stability_sweep.analysis.ranking import fit_ranking
 from stability_sweep.analysis.speed_limit import speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.report.panels.limits import LimitInWords
@@ -184,20 +185,23 @@ def test_the_best_setting_is_safe_and_has_neighbours() -> None:
     frame = simulate(soft, 200, 0)
     surface = fit_surface(frame, definition().space)
     assert surface is not None
-    best = best_stable_settings(frame, definition().space, surface)
+    best = best_stable_settings(frame, definition().space, surface, fit_ranking(frame, definition().space))
     assert (best["probability"] <= 0.05).all()
     assert (best["neighbours"] >= 3).all()
-    assert best["validation_loss"].is_monotonic_increasing
-    assert (best["price"] >= 0).all()
+    assert len(best) == 5
+    assert best["expected"].is_monotonic_increasing
+    assert (best["price"] >= -1.0).all()
 
 
 def test_a_lucky_trial_among_diverged_ones_is_not_the_best_setting() -> None:
     frame = simulate(soft, 200, 0)
     lucky = int(np.argmax(frame["learning_rate"]))
     frame.loc[frame.index == lucky, "outcome"] = "stable"
-    frame.loc[frame.index == lucky, "validation_loss"] = -1000.0
+    frame["yardstick"] += np.random.default_rng(0).normal(scale=3.0, size=200)
+    frame.loc[frame.index == lucky, "yardstick"] = -1000.0
     surface = fit_surface(frame, definition().space)
     assert surface is not None
-    best = best_stable_settings(frame, definition().space, surface)
+    best = best_stable_settings(frame, definition().space, surface, fit_ranking(frame, definition().space))
+    assert len(best)
     assert lucky not in set(best["number"])
-    assert (best["price"] > 900).all()  # what the lucky one would have given
+    assert (best["price"] < 20).all()  # what one lucky trial gave is no price

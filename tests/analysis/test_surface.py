@@ -128,7 +128,7 @@ def test_the_mean_probability_is_that_of_many_joint_draws() -> None:
     surface = fit_surface(lived(60, 0), definition().space)
     assert surface is not None
     points = simulate(soft, 16, 1)
-    drawn = surface.draws(points, 20_000, seed=0)
+    ((_, drawn),) = surface.along(points, 20_000, [None], seed=0)
     found = surface.predict(points)
     assert found["probability"].to_numpy() == pytest.approx(drawn.mean(axis=0), abs=0.02)
     assert found["low"].to_numpy() == pytest.approx(np.quantile(drawn, 0.05, axis=0), abs=0.04)

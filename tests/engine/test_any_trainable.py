@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
@@ -31,12 +31,19 @@ class TrainableLine:
     device = torch.device("cpu")
     outcome = OutcomeConfig()
 
-    def __init__(self, learning_rate: float, horizon: int = 40, poisoned_batch: int | None = None) -> None:
+    def __init__(
+        self,
+        learning_rate: float,
+        horizon: int = 40,
+        poisoned_batch: int | None = None,
+        yardsticks: Sequence[float] | None = None,
+    ) -> None:
         self.training = TrainingConfig(
             learning_rate=learning_rate, batch_size=8, horizon_steps=horizon, optimizer="sgd", accumulation_steps=2
         )
         self.horizon = horizon
         self._poisoned_batch = poisoned_batch
+        self._yardsticks = None if yardsticks is None else iter(yardsticks)
 
     def build(self, seed: int) -> nn.Module:
         with torch.random.fork_rng(devices=[]):
@@ -57,6 +64,9 @@ class TrainableLine:
     def validate(self, model: nn.Module, noise: torch.Generator) -> float | None:
         return None
 
+    def yardstick(self, model: nn.Module, noise: torch.Generator) -> float | None:
+        return None if self._yardsticks is None else next(self._yardsticks)
+
 
 def test_a_straight_line_is_learned_with_the_telemetry_of_any_training() -> None:
     recorder = TelemetryRecorder()
@@ -66,6 +76,31 @@ def test_a_straight_line_is_learned_with_the_telemetry_of_any_training() -> None
     assert telemetry.signals == tuple(SIGNALS)
     assert telemetry.signal("loss").tolist() == run.losses.tolist()
     assert (telemetry.signal("update_norm") > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("at_end", "at_start", "outcome"),
+    [
+        (1.0, 2.0, Outcome.STABLE),
+        (2.0, 2.0, Outcome.STABLE),
+        (2.1, 2.0, Outcome.EXPLODED),
+        (math.nan, 2.0, Outcome.EXPLODED),
+        (math.inf, math.inf, Outcome.EXPLODED),
+        (1.0, math.inf, Outcome.STABLE),
+    ],
+)
+def test_a_run_that_learned_is_stable_only_if_held_out_data_bear_it_out(
+    at_end: float, at_start: float, outcome: Outcome
+) -> None:
+    result = train(TrainableLine(0.3, yardsticks=[at_end, at_start]), seed=1).result
+    assert result.outcome is outcome
+    assert result.yardstick == pytest.approx(at_end, nan_ok=True)
+    assert result.yardstick_at_start == at_start
+
+
+def test_a_run_without_a_yardstick_is_judged_by_its_training_loss() -> None:
+    result = train(TrainableLine(0.3), seed=1).result
+    assert (result.outcome, result.yardstick, result.yardstick_at_start) == (Outcome.STABLE, None, None)
 
 
 def test_it_diverges_in_the_step_whose_loss_is_infinite_and_the_same_way_twice() -> None:

@@ -16,12 +16,11 @@ from bs4 import BeautifulSoup
 from sqlalchemy import text, update
 
 from stability_sweep.errors import OutputError
-from stability_sweep.report import summary_sentences, write_study_report
+from stability_sweep.report import analyse_study, summary_sentences, write_study_report
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.results.telemetry import Telemetry
-from stability_sweep.sources import StoredSource, facts_of
-from stability_sweep.sources.frame import study_frame
+from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Database, Repository, StoredStudy
 from stability_sweep.storage.schema import ResultRow
 from stability_sweep.targets.images.datasets import DIGITS, MNIST
@@ -291,18 +290,16 @@ def test_claims_of_the_definition_are_judged_on_the_page(
     assert "somebody" in cells
 
 
-def test_the_summary_is_five_sentences_with_counts_and_intervals(
+def test_the_summary_begins_with_the_answer_and_what_it_costs(
     repository: Repository, finished_study: StudyBuilder
 ) -> None:
     study = finished_study(diverges_above(1e-3), trials=40)
-    frame = study_frame(repository, study)
-    sentences = summary_sentences(facts_of(study.definition), frame)
-    diverged = int((frame["outcome"] == "diverged").sum())
-    assert len(sentences) == 5
-    assert f"({diverged} of 40; 95% interval" in sentences[0]
-    assert f"none of {40 - diverged} trials diverged" in sentences[1]
-    assert sentences[3].startswith("Divergence came at step 3 in the median")
-    assert sentences[4].startswith("Lowest validation loss of a stable trial: 31 (trial ")
+    analysis = analyse_study(StoredSource(repository, study))
+    sentences = summary_sentences(analysis)
+    diverged = int((analysis.frame["outcome"] == "diverged").sum())
+    assert sentences[0].startswith(("Use a learning rate up to ", "Not enough trials to say "))
+    assert f": {diverged} diverged, {40 - diverged} stable, " in " ".join(sentences)
+    assert sentences[-1].startswith("Divergence came at step 3 in the median")
 
 
 @pytest.mark.parametrize("sampler", ["boundary", "qmc"])

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stability_sweep.analysis import analyse
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
@@ -20,6 +21,7 @@ from stability_sweep.report.panels.map_drawing import slice_labels, stability_ma
 from stability_sweep.report.panels.map_words import map_finding, slice_finding
 from stability_sweep.report.panels.what_decides import importance_finding
 from stability_sweep.report.summary import summary_sentences
+from stability_sweep.report.wording import rates_sentence
 from stability_sweep.sources import facts_of
 from tests.analysis.simulation import definition, simulate, soft
 from tests.conftest import make_definition
@@ -35,8 +37,9 @@ def trials_at(finite: list[float], diverged: list[float]) -> pd.DataFrame:
             "clip_norm": 1.0,
             "outcome": outcomes,
             "horizon": 100,
+            "steps": [100 if outcome == "stable" else 3 for outcome in outcomes],
             "divergence_step": pd.array([pd.NA if outcome == "stable" else 3 for outcome in outcomes], dtype="Int64"),
-            "validation_loss": 30.0,
+            "yardstick": 30.0,
         }
     )
 
@@ -80,12 +83,12 @@ def test_the_stretches_of_the_learning_rate_never_contradict_each_other(
     finite: list[float], diverged: list[float], sentence: str
 ) -> None:
     """ "Below 0.0351 none of 6 diverged; above 0.0101 all 2 did" speaks twice of what lies between."""
-    assert summary_sentences(facts_of(make_definition()), trials_at(finite, diverged))[1] == sentence
+    assert rates_sentence(trials_at(finite, diverged), "learning_rate") == sentence
 
 
 def test_one_divergence_has_no_median() -> None:
-    told = summary_sentences(facts_of(make_definition()), trials_at([1e-4], [1e-2]))[3]
-    assert told == "The one divergence came at step 3."
+    told = summary_sentences(analyse(facts_of(make_definition()), trials_at([1e-4], [1e-2])))
+    assert told[-1] == "The one divergence came at step 3."
 
 
 def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> None:
@@ -130,7 +133,7 @@ def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float
 
 
 def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
-    frame = pd.DataFrame({"learning_rate": [1e-6] * 76, "outcome": "stalled", "validation_loss": 90.0})
+    frame = pd.DataFrame({"learning_rate": [1e-6] * 76, "outcome": "stalled", "yardstick": 90.0})
     table = judge_claims([Claim(says="learning_rate <= 1e-6 avoids divergence")], frame)
     assert claims_finding(table) == (
         "Of 1 claim, 0 supported, 1 true, but useless (nearly every trial under it hardly learned), 0 contradicted, "

@@ -10,6 +10,7 @@ import pandas as pd
 
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, table_names
+from stability_sweep.report.answer import answer_json
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.summary import summary_sentences
@@ -22,7 +23,8 @@ def report_json(analysis: Analysis) -> dict[str, Any]:
     return {
         "study": analysis.study.name,
         "version": __version__,
-        "summary": summary_sentences(analysis.study, analysis.frame),
+        "answer": answer_json(analysis.answer, analysis.study),
+        "summary": summary_sentences(analysis),
         "tolerance": analysis.tolerance,
         "effects_note": analysis.effects.note,
         "tables": {name: json_rows(table, digits=DIGITS) for name, table in tables.items()},

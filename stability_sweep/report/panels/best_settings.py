@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from stability_sweep.analysis import Analysis, table_names
+from stability_sweep.analysis.ranking import FEWEST_MEASURED, measured_yardsticks
 from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
 from stability_sweep.report.panels.final_losses import losses_exhibit
 from stability_sweep.report.panels.panel import Panel
@@ -21,8 +22,9 @@ class BestSettings(Panel):
     def text(self, analysis: Analysis) -> str:
         """What is called best."""
         return (
-            f"The lowest validation loss among settings with P(diverge) at most {analysis.tolerance:.0%}, never an "
-            f"isolated lucky trial: three others like it must stand by."
+            f"The lowest yardstick that is to be expected of a setting with P(diverge) at most "
+            f"{analysis.tolerance:.0%}: by a regression through all finite trials, never by one lucky trial, and three "
+            f"others like it must stand by."
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
@@ -38,6 +40,8 @@ PANEL = BestSettings()
 
 def best_finding(analysis: Analysis) -> str:
     """The best setting that is safe, and the price of that."""
+    if analysis.best.empty and len(measured_yardsticks(analysis.frame)) < FEWEST_MEASURED:
+        return f"Fewer than {FEWEST_MEASURED} trials have a yardstick: not enough to rank settings by it."
     if analysis.best.empty:
         return (
             f"No stable trial is known to be safe: none has P(diverge) at most {analysis.tolerance:.0%} and three "
@@ -45,13 +49,14 @@ def best_finding(analysis: Analysis) -> str:
         )
     row = analysis.best.iloc[0]
     price = (
-        "it is also the best of all"
+        "no riskier setting promises more"
         if row[columns.PRICE] <= 0
         else f"{row[columns.PRICE]:.3g} above the best risky one"
     )
     return (
-        f"Best: {setting_in_words(row, analysis.study.space)} (trial {int(row[columns.NUMBER])}), validation loss "
-        f"{row[columns.VALIDATION_LOSS]:.4g}; {price}. P(diverge) {row[columns.PROBABILITY]:.1%} (90% band "
+        f"Best: {setting_in_words(row, analysis.study.space)} (trial {int(row[columns.NUMBER])}), expected yardstick "
+        f"{row[columns.EXPECTED]:.4g} (90% band {row[columns.EXPECTED_LOW]:.4g} to {row[columns.EXPECTED_HIGH]:.4g}); "
+        f"{price}. P(diverge) {row[columns.PROBABILITY]:.1%} (90% band "
         f"{row[columns.LOW]:.1%} to {row[columns.HIGH]:.1%}); {int(row[columns.NEIGHBOURS_DIVERGED])} of its "
         f"{int(row[columns.NEIGHBOURS])} neighbours diverged."
     )
@@ -61,8 +66,10 @@ def _shown(space: SearchSpace) -> list[Column]:
     return [
         Column(columns.NUMBER, "trial"),
         *(Column(name, spaced(name), is_dimension=True) for name in space),
-        Column(columns.VALIDATION_LOSS, "validation loss"),
-        Column(columns.NEIGHBOURS_LOSS, "neighbours' median"),
+        Column(columns.EXPECTED, "yardstick, expected"),
+        Column(columns.EXPECTED_LOW, "90% from"),
+        Column(columns.EXPECTED_HIGH, "to"),
+        Column(columns.YARDSTICK, "this trial's"),
         Column(columns.PROBABILITY, "P(diverge)"),
         Column(columns.LOW, "90% from"),
         Column(columns.HIGH, "to"),

@@ -23,7 +23,7 @@ SHOWN = (
     Column(OTHERS, "others diverged"),
     Column(columns.LEARNED, "learned"),
     Column(columns.STALLED, "hardly learned"),
-    Column(columns.BEST_VALIDATION_LOSS, "best loss"),
+    Column(columns.MEDIAN_YARDSTICK, "yardstick, median"),
     Column(columns.COST, "cost"),
     Column(columns.SOURCE, "who says so"),
 )

@@ -1,4 +1,4 @@
-"""The five numbers at the top of a report."""
+"""The few numbers at the top of a report."""
 
 from __future__ import annotations
 
@@ -8,14 +8,13 @@ from dataclasses import dataclass
 import pandas as pd
 
 from stability_sweep.analysis import Analysis, Proportion
-from stability_sweep.analysis.baseline import baseline_in_words
+from stability_sweep.analysis.answer import NOT_SEARCHED, UNKNOWN, Answer
+from stability_sweep.report.answer import place_in_answer
 from stability_sweep.report.blocks import KeyFigure
-from stability_sweep.report.panels.limits import LimitInWords, default_limit, place_in_words
-from stability_sweep.report.wording import horizon_in_words, setting_in_words
+from stability_sweep.report.wording import horizon_in_words
 from stability_sweep.results import columns
 from stability_sweep.results.numbers import NEVER_ON_PAGE
 from stability_sweep.space.axes import format_value
-from stability_sweep.space.roles import LEARNING_RATE
 
 VERDICTS = (
     (0.6, "the map is informative"),
@@ -56,14 +55,13 @@ class Trust:
 
 
 def key_figures(analysis: Analysis) -> list[KeyFigure]:
-    """Trials, the share that diverged, the speed limit, the best setting, and how far to trust the map."""
+    """The answer's rate, what it gives and costs, how far to trust the map, and what it rests on."""
     trust = Trust.of(analysis.quality)
     return [
-        _trials(analysis),
-        _diverged(analysis),
-        _speed_limit(analysis),
-        _best(analysis),
+        _rate(analysis),
+        *_cost(analysis.answer),
         KeyFigure(trust.explained, "of the uncertainty explained", f"{trust.verdict}; {trust.reason}"),
+        _trials(analysis),
     ]
 
 
@@ -73,39 +71,38 @@ def share_in_figures(share: Proportion) -> str:
 
 
 def _trials(analysis: Analysis) -> KeyFigure:
-    count = len(analysis.trials)
-    failed = len(analysis.frame) - count
-    return KeyFigure(str(count), "trials", f"{failed} failed, not counted" if failed else "")
-
-
-def _diverged(analysis: Analysis) -> KeyFigure:
-    share = Proportion.diverged(analysis.trials)
-    low, high = share.interval
+    """How many, and how many diverged: where was searched decides that share, not how risky training is."""
+    share, failed = Proportion.diverged(analysis.trials), len(analysis.frame) - len(analysis.trials)
     within = horizon_in_words(analysis.trials, analysis.study)
-    detail = f"{share.count} of {share.total}, {within}; 95% interval {low:.0%} to {high:.0%}"
-    return KeyFigure(share_in_figures(share), "diverged", detail)
+    parts = [
+        f"{share.count} diverged {within}: a share of the searched box, no risk of a run",
+        f"{failed} failed, not counted" if failed else "",
+    ]
+    return KeyFigure(str(share.total), "trials" if share.total != 1 else "trial", "; ".join(filter(None, parts)))
 
 
-def _speed_limit(analysis: Analysis) -> KeyFigure:
-    row, space = default_limit(analysis), analysis.study.space
-    if row is None:
-        return KeyFigure(NEVER_ON_PAGE, "speed limit", "not to be told")
-    limit = LimitInWords.of(row)
-    clip = "" if row[columns.CLIP] is None else f", clip norm {row[columns.CLIP]}"
-    meaning = f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}{clip}"
-    details = (meaning, limit.reason, limit.band, baseline_in_words(space, space.core))
-    place = place_in_words(row, clip=False)
-    label = f"speed limit at {place}" if place else "speed limit"
-    return KeyFigure(limit.value, label, "; ".join(detail for detail in details if detail))
+def _rate(analysis: Analysis) -> KeyFigure:
+    """The one learning rate at the top of the page."""
+    answer = analysis.answer
+    if answer is None or answer.status in (UNKNOWN, NOT_SEARCHED):
+        return KeyFigure("unknown", "largest safe learning rate", "not enough trials to say")
+    if answer.learning_rate is None:
+        return KeyFigure("none", "largest safe learning rate", "even the smallest of the study is over the tolerance")
+    place = place_in_answer(answer)
+    meaning = f"P(diverge) at most {answer.tolerance:.0%}, {answer.confidence:.0%} sure"
+    return KeyFigure(
+        format_value(answer.learning_rate), "largest safe learning rate", f"{place}; {meaning}" if place else meaning
+    )
 
 
-def _best(analysis: Analysis) -> KeyFigure:
-    if analysis.best.empty:
-        return KeyFigure(NEVER_ON_PAGE, "best stable setting", "none is known to be safe")
-    row, space = analysis.best.iloc[0], analysis.study.space
-    setting, loss = setting_in_words(row, space), f"{row[columns.VALIDATION_LOSS]:.4g}"
-    rate = space.role(LEARNING_RATE)
-    if rate is None:
-        return KeyFigure(loss, "validation loss of the best stable setting", setting)
-    value = format_value(float(row[rate]))
-    return KeyFigure(value, "learning rate of the best stable setting", f"{setting}; validation loss {loss}")
+def _cost(answer: Answer | None) -> list[KeyFigure]:
+    """What the answer's rate gives, and what safety costs; nothing where that is unknown."""
+    if answer is None or answer.expected is None:
+        return []
+    median, low, high = answer.expected
+    band = f"90% band {low:.4g} to {high:.4g}; lower is better"
+    figures = [KeyFigure(f"{median:.4g}", "yardstick expected there", band)]
+    if answer.price is not None:
+        price = max(0.0, answer.price)
+        figures.append(KeyFigure(f"{price:.3g}", "price of safety", "above what the best riskier rate promises"))
+    return figures

@@ -17,7 +17,7 @@ from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REAC
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.theme import DASHES, MARKERS, QUALITATIVE, style
-from stability_sweep.report.wording import horizon_in_words, plural
+from stability_sweep.report.wording import horizon_in_words, plural, rates_sentence
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis, format_value
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
@@ -41,12 +41,15 @@ class SpeedLimits(Panel):
 
     def text(self, analysis: Analysis) -> str:
         """What the marks mean."""
-        lines = ": one line per band of clipping" if analysis.study.space.role(CLIP_NORM) else ""
+        space = analysis.study.space
+        lines, rate = ": one line per band of clipping" if space.role(CLIP_NORM) else "", space.role(LEARNING_RATE)
+        counted = "" if rate is None else f" Counted, without any model: {rates_sentence(analysis.trials, rate)}"
         return (
             f"How fast one may go{lines}, with 90% credible bands. A hollow triangle at the top means that no "
             "learning rate of the study is too large; one at the bottom that none is safe. A hollow circle means that "
             "there are not enough trials to say: the limit may lie anywhere in its band, or beyond. A pale bar above a "
             "limit is a stretch of larger rates that is safe again."
+            f"{counted}"
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from stability_sweep.engine.settings import OutcomeConfig, TrainingConfig, TrainingSettings
-from stability_sweep.space.dimensions import Choices, Dimension, Frozen, Value
+from stability_sweep.space.dimensions import Choices, Dimension, Frozen, Point, Value
 from stability_sweep.space.roles import BATCH_SIZE
 from stability_sweep.targets.base import TargetBase
 from stability_sweep.targets.images import available_dataset
@@ -61,6 +61,16 @@ class RHVAETarget(TargetBase):
     def subject(self, settings: Settings) -> str:
         """``RHVAE training on MNIST``."""
         return f"RHVAE training on {DATASETS[settings['data'].dataset].title}"
+
+    def steps_per_epoch(self, settings: Settings, point: Point) -> float | None:
+        """Whole steps: the incomplete rest of a pass is dropped."""
+        batch_size = point.get(BATCH_SIZE)
+        if not isinstance(batch_size, int):
+            return None
+        accumulated = point.get("training.accumulation_steps", settings["training"].accumulation_steps)
+        assert isinstance(accumulated, int)
+        steps: int = settings["data"].training_images // (batch_size * accumulated)
+        return steps or None
 
     def imported_modules(self, settings: Settings, space: Mapping[str, Dimension]) -> set[str]:
         """The modules of networks that are named by an import path."""

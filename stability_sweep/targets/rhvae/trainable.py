@@ -21,9 +21,14 @@ from stability_sweep.targets.rhvae.measures import RHVAESignals
 from stability_sweep.targets.rhvae.model import RHVAE, ForwardPass
 from stability_sweep.targets.rhvae.probes import RHVAEProbes
 from stability_sweep.targets.rhvae.settings import TrialConfig
+from stability_sweep.targets.rhvae.yardstick import negative_log_likelihood
 
 VALIDATION_BATCH_IMAGES = 250
 """Evaluation does not couple images, so this only bounds memory."""
+
+
+YARDSTICK_IMAGES = 500
+"""At most; more would cost more than a short trial, and their mean is known well enough to rank by."""
 
 
 class TrainableRHVAE:
@@ -69,14 +74,18 @@ class TrainableRHVAE:
         return model.forward_pass(batch, generator=noise)
 
     def validate(self, model: RHVAE, noise: torch.Generator) -> float:
-        """Mean loss over the validation images."""
-        model.eval()
+        """Mean loss over the validation images, as pythae evaluates."""
         with torch.no_grad():
             losses = [
                 model.forward_pass(batch, generator=noise).losses
                 for batch in torch.split(self._images.validation, VALIDATION_BATCH_IMAGES)
             ]
         return torch.cat(losses).double().mean().item()
+
+    def yardstick(self, model: RHVAE, noise: torch.Generator) -> float:
+        """Mean −log p(x) over the first of the validation images; see `targets.rhvae.yardstick`."""
+        images = self._images.validation[:YARDSTICK_IMAGES]
+        return negative_log_likelihood(model, images, noise).mean().item()
 
 
 @dataclass(frozen=True)
