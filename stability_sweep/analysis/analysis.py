@@ -18,7 +18,7 @@ from stability_sweep.analysis.forensics import divergence_origins, origins_by_ba
 from stability_sweep.analysis.horizon import horizon_table
 from stability_sweep.analysis.importance import dimension_importance
 from stability_sweep.analysis.lines import lines_of
-from stability_sweep.analysis.maps import PairMap, half_surface, mapped_dimensions, pair_maps, step_map
+from stability_sweep.analysis.maps import PairMap, mapped_dimensions, pair_maps, step_map
 from stability_sweep.analysis.ranking import Ranking, fit_ranking
 from stability_sweep.analysis.speed_limit import limits_table
 from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
@@ -52,8 +52,6 @@ class Analysis:
     maps: list[PairMap]
     by_step: PairMap | None
     """The map of the first pair, step by step; None without a surface or a pair."""
-    solid: pd.DataFrame
-    """Empty unless the dimensions of all three roles are searched."""
     limits: pd.DataFrame
     """Empty unless the study has a learning rate, and searches it."""
     answers: list[Answer]
@@ -151,7 +149,6 @@ def analyse(
         quality=quality,
         maps=[] if surface is None else pair_maps(surface, space, ranked),
         by_step=_by_step(surface, space, ranked),
-        solid=pd.DataFrame() if surface is None else half_surface(surface, space),
         limits=limits,
         answers=answers,
         best=best,

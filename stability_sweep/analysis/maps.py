@@ -17,14 +17,12 @@ from stability_sweep.analysis.surface import Surface
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
 from stability_sweep.space.dimensions import Value
-from stability_sweep.space.roles import ROLES
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array, Integers
 
 GRID = 28
 """Columns of a map along a range."""
 
-SOLID_GRID = 22
 MOST_SLICES = 5
 MOST_MAPPED = 4
 """Maps of every pair of so many dimensions; the page says which are left out."""
@@ -206,25 +204,3 @@ def grid_values(axis: Axis, count: int) -> tuple[Array, list[Value]]:
         positions += [end + width * (i + 0.5) for i in range(count_off)]
         values += [math.inf] * count_off
     return np.array(positions), values
-
-
-def half_surface(surface: Surface, space: SearchSpace) -> pd.DataFrame:
-    """P(diverge) on a solid grid of the dimensions that have the three roles, for a view of the 50% surface.
-
-    Returns:
-        Columns ``learning_rate``, ``batch_size``, ``clip_norm`` (positions on the axes of the dimensions with these
-        roles) and ``probability``; empty unless all three are searched.
-    """
-    searched = {role: axis for role in ROLES if (axis := space.searched_role_axis(role)) is not None}
-    if len(searched) < len(ROLES):
-        return pd.DataFrame(columns=[*ROLES, columns.PROBABILITY])
-    grids = {role: grid_values(axis, SOLID_GRID) for role, axis in searched.items()}
-    # Every node of the grid as a column: its index along each of the three axes.
-    index = np.indices([len(positions) for positions, _ in grids.values()]).reshape(3, -1)
-    points = pd.DataFrame({name: [value] * index.shape[1] for name, value in baseline_point(space).items()})
-    solid = pd.DataFrame()
-    for row, (role, (positions, values)) in zip(index, grids.items(), strict=True):
-        points[searched[role].name] = pd.Series(values)[row].to_numpy()
-        solid[role] = positions[row]
-    solid[columns.PROBABILITY] = surface.predict(points)[columns.MEDIAN]
-    return solid

@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from stability_sweep.analysis.maps import grid_values, half_surface, mapped_dimensions, pair_map, pair_maps
+from stability_sweep.analysis.maps import grid_values, mapped_dimensions, pair_map, pair_maps
 from stability_sweep.analysis.surface import Surface, fit_surface
 from tests.analysis.simulation import definition, simulate, soft
 from tests.conftest import make_definition
@@ -74,9 +74,3 @@ def test_more_dimensions_than_there_is_room_for_give_maps_of_the_most_important_
         "clip_norm",
         "training.warmup_steps",
     ]
-
-
-def test_the_view_of_all_three_needs_all_three(surface: Surface) -> None:
-    points = half_surface(surface, definition().space)
-    assert points["probability"].between(0, 1).all()
-    assert half_surface(surface, make_definition(search_space={"batch_size": 16}).space).empty

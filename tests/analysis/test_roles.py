@@ -8,7 +8,6 @@ import pytest
 
 from stability_sweep.analysis import Analysis, analyse, divergence_origins
 from stability_sweep.analysis.effects import hazard_effects
-from stability_sweep.analysis.maps import half_surface
 from stability_sweep.analysis.precision import line_precision
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import fit_surface
@@ -68,7 +67,6 @@ def test_a_dimension_may_have_any_name() -> None:
     assert one is not None
     assert two is not None
     pd.testing.assert_frame_equal(speed_limits(one, plain), speed_limits(two, renamed))
-    pd.testing.assert_frame_equal(half_surface(one, plain), half_surface(two, renamed))
     assert line_precision(frame, plain) == line_precision(other, renamed)
     pd.testing.assert_frame_equal(divergence_origins(frame, plain), divergence_origins(other, renamed))
     words = ["effect", "dimension"]
@@ -82,14 +80,12 @@ def test_the_output_tables_keep_their_names() -> None:
     surface = fit_surface(trials(names, RENAMED), names)
     assert surface is not None
     assert {"batch_size", "clip", "clip_norm"} < set(speed_limits(surface, names).columns)
-    assert list(half_surface(surface, names).columns) == [*ROLES, "probability"]
 
 
 @pytest.mark.parametrize("role", ROLES)
 def test_a_study_may_lack_a_role(role: str) -> None:
     found = analysis_without(role)
     assert found.limits.empty == (role == LEARNING_RATE)
-    assert found.solid.empty
     assert (line_precision(found.frame, found.study.space) is None) == (role == LEARNING_RATE)
     assert found.surface is not None
     assert len(found.maps) == 3
@@ -127,7 +123,7 @@ def test_a_limit_without_a_batch_size_is_where_half_of_the_trials_diverge() -> N
 def test_a_study_may_lack_all_roles() -> None:
     found = analysis_without(*ROLES)
     assert (found.maps, found.survival) == ([], {})
-    assert all(table.empty for table in (found.limits, found.solid, found.origins_by_rate))
+    assert all(table.empty for table in (found.limits, found.origins_by_rate))
     assert found.origins["trials"].sum() == (found.frame["outcome"] == "diverged").sum()
     assert found.importance["dimension"].tolist() == ["momentum"]
     assert "trials" in found.tables()

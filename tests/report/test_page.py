@@ -67,7 +67,6 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
         "learning rate × batch size",
         "learning rate × clip norm",
         "batch size × clip norm",
-        "All three at once",
     ]
     figures = page.select("figure.drawn")
     assert len(figures) >= 10
@@ -241,10 +240,10 @@ def test_a_study_of_seven_dimensions_says_which_have_no_map(
     definition = make_definition(search_space=space, budget={"trials": 60})
     study = finished_study(diverges_above(1e-3), trials=60, definition=definition)
     page = written(repository, study, tmp_path / "r.html")
-    assert len(page.select("#maps figure")) == 7  # six pairs of four dimensions, and the view of the core three
+    assert len(page.select("#maps figure")) == 6  # the pairs of four dimensions
     assert "Dimensions without a map of their own stand at the baseline: " in page.text
     captions = [caption.text for caption in page.select("#maps figcaption, #limits figcaption")]
-    assert len(captions) == 8
+    assert len(captions) == 7
     assert all("(the definition's own" in caption for caption in captions)
     limit = captions[-1]
     own = "model.activation relu, model.eps lf 0.01, model.n lf 1, training.warmup steps 0 (the definition's own)"

@@ -13,14 +13,13 @@ from stability_sweep.report.panels.drawn_trials import MOST_DRAWN
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
 from stability_sweep.report.panels.map_words import map_finding, slice_finding
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.panels.solid_map import solid_exhibit
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
 from stability_sweep.space.search_space import SearchSpace
 
 
 class StabilityMaps(Panel):
-    """Maps of pairs, and all three core dimensions at once; counts where only one dimension is searched."""
+    """Maps of pairs; counts where only one dimension is searched."""
 
     key = "maps"
     title = "Stability maps"
@@ -44,19 +43,17 @@ class StabilityMaps(Panel):
         return text
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
-        """A map of every pair, and the view of all three."""
+        """A map of every pair."""
         space, trials = analysis.study.space, analysis.trials
         axes = space.searched
         if len(axes) == 1:
             (axis,) = axes.values()
             return [_counts(divergence_by_band(analysis.frame, axis), axis)]
         models = {(model.x.name, model.y.name): model for model in analysis.maps}
-        maps = [
+        return [
             _map(trials, axes[x], axes[y], models.get((x, y)), space)
             for x, y in itertools.combinations(_mapped(analysis), 2)
         ]
-        solid = solid_exhibit(analysis)
-        return maps if solid is None else [*maps, solid]
 
 
 PANEL = StabilityMaps()
