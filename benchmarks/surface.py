@@ -20,7 +20,7 @@ import numpy as np
 from scipy.special import expit
 
 from stability_sweep.analysis.speed_limit import speed_limits
-from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
+from stability_sweep.analysis.surface import Surface, fit_surface, unseen_forecasts
 from stability_sweep.typing import Array
 from tests.analysis.simulation import (
     TRUTHS,
@@ -116,7 +116,7 @@ def _times(trials: int) -> dict[str, float]:
     surface = fit_surface(frame, definition().space)
     fitted = time.perf_counter()
     assert surface is not None
-    cross_validation(frame, surface)
+    unseen_forecasts(frame, surface)
     validated = time.perf_counter()
     error = float((surface.predict(frame.head(2000))["probability"] - frame["truth"].head(2000)).abs().median())
     print(

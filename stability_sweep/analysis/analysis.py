@@ -12,6 +12,7 @@ from stability_sweep.analysis import table_names
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.answer import TOLERANCES, UNKNOWN, Answer, answers_of, with_wanted
 from stability_sweep.analysis.best import best_stable_settings
+from stability_sweep.analysis.calibration import calibration, cross_validation
 from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
@@ -21,7 +22,7 @@ from stability_sweep.analysis.lines import lines_of
 from stability_sweep.analysis.maps import PairMap, mapped_dimensions, pair_maps, step_map
 from stability_sweep.analysis.ranking import Ranking, fit_ranking
 from stability_sweep.analysis.speed_limit import limits_table
-from stability_sweep.analysis.surface import Surface, cross_validation, fit_surface
+from stability_sweep.analysis.surface import FORECAST_COLUMNS, Surface, fit_surface, unseen_forecasts
 from stability_sweep.analysis.survival import hazard_by_band, survival_curves
 from stability_sweep.definition.claims import DEFAULT_TOLERANCE
 from stability_sweep.results import columns
@@ -49,6 +50,8 @@ class Analysis:
     surface: Surface | None
     """None with fewer than 5 trials, or nothing searched."""
     quality: pd.DataFrame
+    calibration: pd.DataFrame
+    """Empty without a surface, or where all trials ended alike; so is the quality."""
     maps: list[PairMap]
     by_step: PairMap | None
     """The map of the first pair, step by step; None without a surface or a pair."""
@@ -84,6 +87,7 @@ class Analysis:
         named = {
             table_names.TRIALS: with_gaps(self.frame),
             table_names.QUALITY: self.quality,
+            table_names.CALIBRATION: self.calibration,
             table_names.SPEED_LIMITS: self.limits,
             table_names.BEST: self.best,
             table_names.EFFECTS: self.effects.table,
@@ -131,7 +135,7 @@ def analyse(
     axes, rate = space.searched, space.searched_role_axis(LEARNING_RATE)
     # A trial that another program put into the study may lack a dimension: it cannot stand on a map.
     frame = frame.dropna(subset=list(space))
-    surface, quality, importance = _learned(frame, space, seed)
+    surface, forecasts, importance = _learned(frame, space, seed)
     ranked = importance[columns.DIMENSION].tolist()
     timed = [name for name in space.core if name in axes]
     horizon = int(frame[columns.HORIZON].max()) if len(frame) else 0
@@ -146,7 +150,8 @@ def analyse(
         frame=frame,
         tolerance=tolerance,
         surface=surface,
-        quality=quality,
+        quality=cross_validation(forecasts),
+        calibration=calibration(forecasts),
         maps=[] if surface is None else pair_maps(surface, space, ranked),
         by_step=_by_step(surface, space, ranked),
         limits=limits,
@@ -194,11 +199,12 @@ def _by_step(surface: Surface | None, space: SearchSpace, importance: list[str])
 
 
 def _learned(frame: pd.DataFrame, space: SearchSpace, seed: int) -> tuple[Surface | None, pd.DataFrame, pd.DataFrame]:
-    """The surface, how good it is, and the importance of the dimensions: what takes longest, two at a time."""
+    """The surface, its forecasts of unseen trials, the dimensions' importance: what takes longest, two at a time."""
     import sklearn.ensemble  # noqa: F401  # before there are threads: two that import it may each see half of it
 
     with ThreadPoolExecutor(1) as pool:  # the forest does not need the interpreter's lock, nor the surface
         forest = pool.submit(dimension_importance, frame, space, seed=seed)
         surface = fit_surface(frame, space, seed=seed)
-        quality = pd.DataFrame() if surface is None else cross_validation(frame, surface, seed=seed)
-        return surface, quality, forest.result()
+        if surface is None:
+            return None, pd.DataFrame(columns=FORECAST_COLUMNS), forest.result()
+        return surface, unseen_forecasts(frame, surface, seed=seed), forest.result()

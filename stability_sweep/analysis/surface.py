@@ -67,7 +67,7 @@ MOST_VALIDATED = 500
 CHUNK = 1000
 """Points that are predicted at once, so that memory stays small."""
 
-QUALITY_COLUMNS = [columns.SCORE, columns.MODEL, columns.BASE_RATE, columns.TRIALS]
+FORECAST_COLUMNS = [columns.MODEL, columns.BASE_RATE, columns.EVENT]
 
 
 def _on_one_thread(function: Callable[Parameters, Returned]) -> Callable[Parameters, Returned]:
@@ -220,8 +220,8 @@ def _counts(encoded: Array, lives: Lives, horizons: Horizons, timing: Timing | N
 
 
 @_on_one_thread
-def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) -> pd.DataFrame:
-    """How well the surface tells trials that it has not seen, beside a forecast that only knows the base rate.
+def unseen_forecasts(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) -> pd.DataFrame:
+    """What the surface says of trials that it has not seen, beside a forecast that only knows the base rate.
 
     Five folds; the repeats of a point stay together. At most 500 random trials. The kernel's parameters
     come from all trials.
@@ -232,16 +232,15 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
         seed: of the choice of trials, and of the folds.
 
     Returns:
-        One row per score (``log loss``, ``Brier score``; smaller is better): ``score``, ``model``, ``base_rate``,
-        ``trials``. Empty if all trials ended alike.
+        One row per trial: ``model`` and ``base_rate`` (forecasts of P(diverge)), ``event`` (whether it diverged).
+        Empty if all trials ended alike.
     """
     trials = counted(frame)
     if len(trials) > MOST_VALIDATED:
         trials = trials.sample(MOST_VALIDATED, random_state=seed)
     encoded, lives = surface.encoding.encode(trials), Lives.of(trials)
-    diverged = lives.diverged.astype(np.float64)
-    if len(set(diverged)) < 2:
-        return pd.DataFrame(columns=QUALITY_COLUMNS)
+    if len(set(lives.diverged.tolist())) < 2:
+        return pd.DataFrame(columns=FORECAST_COLUMNS)
     _, group = np.unique(encoded.round(9), axis=0, return_inverse=True)
     fold = np.random.default_rng(seed).permutation(group.max() + 1)[group.ravel()] % FOLDS
     model, base = np.zeros(len(trials)), np.zeros(len(trials))
@@ -251,13 +250,9 @@ def cross_validation(frame: pd.DataFrame, surface: Surface, *, seed: int = 0) ->
             continue
         known = _refitted(surface, encoded[training], Lives(lives.steps[training], lives.diverged[training]), seed)
         model[test] = known.predict(trials[test])[columns.PROBABILITY]
-        base[test] = (diverged[training].sum() + 1) / (training.sum() + 2)  # Laplace's rule: never exactly 0 or 1
-    scores: dict[str, Callable[[Array], float]] = {
-        "log loss": lambda p: float(-np.mean(np.log(np.where(diverged > 0, p, 1 - p).clip(1e-9)))),
-        "Brier score": lambda p: float(np.mean((p - diverged) ** 2)),
-    }
-    rows = [[name, score(model), score(base), len(trials)] for name, score in scores.items()]
-    return pd.DataFrame(rows, columns=QUALITY_COLUMNS)
+        # Laplace's rule: never exactly 0 or 1.
+        base[test] = (lives.diverged[training].sum() + 1) / (training.sum() + 2)
+    return pd.DataFrame({columns.MODEL: model, columns.BASE_RATE: base, columns.EVENT: lives.diverged})
 
 
 def without(surface: Surface, trials: pd.DataFrame, left_out: Mask, *, seed: int = 0) -> Surface:

@@ -6,6 +6,7 @@ from typing import Final
 
 TRIALS: Final = "trials"
 QUALITY: Final = "quality"
+CALIBRATION: Final = "calibration"
 SPEED_LIMITS: Final = "speed-limits"
 BEST: Final = "best-stable-settings"
 EFFECTS: Final = "effects"

@@ -71,6 +71,8 @@ AGAIN_TO: Final = "again_to"
 SCORE: Final = "score"
 MODEL: Final = "model"
 BASE_RATE: Final = "base_rate"
+IS_WITHIN: Final = "is_within"
+"""Whether the interval of what was observed holds what was forecast."""
 
 # -- time --------------------------------------------------------------------------------------------------------------
 

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis.surface import cross_validation, fit_surface
+from stability_sweep.analysis.calibration import cross_validation
+from stability_sweep.analysis.surface import fit_surface, unseen_forecasts
 from stability_sweep.analysis.timing import MOST_CELLS
 from stability_sweep.space.encoding import Encoding
 from stability_sweep.typing import Array
@@ -86,7 +87,7 @@ def test_cross_validation_beats_the_base_rate_where_there_is_something_to_know()
     frame = simulate(soft, 200, 0)
     surface = fit_surface(frame, definition().space)
     assert surface is not None
-    table = cross_validation(frame, surface)
+    table = cross_validation(unseen_forecasts(frame, surface))
     assert list(table["score"]) == ["log loss", "Brier score"]
     assert (table["model"] < 0.6 * table["base_rate"]).all()
 
@@ -98,7 +99,7 @@ def test_cross_validation_does_not_beat_the_base_rate_where_outcomes_are_noise()
         frame = simulate(lambda unit: np.full(len(unit), 0.5), 100, seed)
         surface = fit_surface(frame, definition().space)
         assert surface is not None
-        row = cross_validation(frame, surface).iloc[0]
+        row = cross_validation(unseen_forecasts(frame, surface)).iloc[0]
         ratios.append(row["model"] / row["base_rate"])
     assert np.median(ratios) > 0.9
 
