@@ -70,6 +70,10 @@ class Exhibit:
     slice_title: str = ""
     first_slice: int | None = None
     """The one that is shown first; None for the middle one."""
+    captions: list[str] = field(default_factory=list)
+    """What is said under a map, slice by slice; empty where the caption holds for all of it."""
+    counts_caption: str = ""
+    """What is said under the raw counts of a map that can be switched to them."""
     has_model: bool = False
     """Whether a map can be switched between model and counts."""
     note: str = ""

@@ -19,13 +19,14 @@ from stability_sweep.report.page.context import PageContext
 from stability_sweep.report.page.payload import Payload
 from stability_sweep.report.page.rendering import write_page
 from stability_sweep.report.panels.how_soon import PANEL as TIME
-from stability_sweep.report.panels.how_soon import survival_figure, survival_finding
+from stability_sweep.report.panels.how_soon import survival_finding
 from stability_sweep.report.panels.key_figures import Trust, share_in_figures
 from stability_sweep.report.panels.limits import PANEL as LIMITS
 from stability_sweep.report.panels.limits import speed_limit_figure, speed_limit_finding
 from stability_sweep.report.panels.map_drawing import stability_map
 from stability_sweep.report.panels.stability_maps import PANEL as MAPS
-from stability_sweep.report.panels.stability_maps import map_caption
+from stability_sweep.report.panels.stability_maps import map_captions
+from stability_sweep.report.panels.survival_drawing import survival_figure
 from stability_sweep.report.study_report import creation_time
 from stability_sweep.report.wording import horizon_in_words, percent, plural
 from stability_sweep.results import columns
@@ -182,10 +183,12 @@ def _maps(both: tuple[Analysis, Analysis]) -> Section:
 def _map(analysis: Analysis, x: Axis, y: Axis) -> Exhibit:
     trials, space = analysis.trials, analysis.study.space
     model = None if analysis.surface is None else pair_map(analysis.surface, space, x, y)
+    (caption,) = map_captions(trials, x, y, model, space)
     return Exhibit(
         f"{analysis.study.name}: {x.title} × {y.title}",
-        map_caption(trials, x, y, model, space),
-        figure=stability_map(trials, x, y, model),
+        caption,
+        figure=stability_map(trials, x, y, model, space),
+        counts_caption=caption,
         has_model=model is not None,
     )
 
@@ -193,7 +196,7 @@ def _map(analysis: Analysis, x: Axis, y: Axis) -> Exhibit:
 def _time(curves: pd.DataFrame, axis: Axis) -> Section:
     shown = []
     if not curves.empty:
-        figure = survival_figure(curves, axis.title)
+        figure = survival_figure(curves)
         shown = [Exhibit("all trials", survival_finding(curves, axis), table_names.SURVIVAL_BY_STUDY, figure)]
     return Section(TIME.key, TIME.title, "The share of trials that are still finite, by step.", shown)
 

@@ -58,6 +58,14 @@ class Axis:
             return self.centers[-1]
         return math.log10(value) if self.is_log else float(value)
 
+    def words(self, position: float) -> str:
+        """The value at a position, as people write it."""
+        if self.values:
+            return self.labels[min(max(round(position), 0), len(self.labels) - 1)]
+        if self.has_off and position > self.edges[-2]:
+            return OFF
+        return format_value(float(10**position if self.is_log else position))
+
     def bands(self, values: Iterable[Value]) -> Integers:
         """Index of the band that holds each value."""
         values = list(values)
@@ -87,6 +95,15 @@ class Axis:
         if self.has_off:
             positions, texts = [*positions, self.centers[-1]], [*texts, OFF]
         return positions, texts
+
+    def minor_ticks(self) -> list[float]:
+        """Positions of 2, 3, ... 9 times every power of ten, along a logarithmic axis; others have none."""
+        if not self.is_log:
+            return []
+        low, high = self.edges[0], self.edges[-2] if self.has_off else self.edges[-1]
+        decades = range(math.floor(low), math.ceil(high))
+        found = [decade + math.log10(factor) for decade in decades for factor in range(2, 10)]
+        return [round(position, 4) for position in found if low <= position <= high]
 
 
 def format_value(value: Value) -> str:

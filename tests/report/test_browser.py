@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from stability_sweep.report import analyse_study, write_comparison, write_study_report
+from stability_sweep.report.theme import DARK, QUALITATIVE
 from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Database, Repository
@@ -87,11 +88,31 @@ def page(browser: Browser, report: Path, complaints: list[str]) -> Iterator[Page
     page.close()
 
 
+MAP = "document.querySelector('#maps .plot')"
+
+
 def visible_kinds(page: Page) -> list[str]:
-    """Types of the first map's traces that are seen."""
-    script = "document.querySelector('#maps .plot').data.filter(t => t.visible !== false && t.meta).map(t => t.type)"
+    """Types of the first map's traces that are seen, without its trials."""
+    script = f"{MAP}.data.filter(t => t.visible === true && t.x.length > 1 && !t.meta.trials).map(t => t.type)"
     kinds: list[str] = page.evaluate(script)
     return sorted(kinds)
+
+
+def trials_drawn(page: Page) -> dict[str, list[int]]:
+    """The numbers of the first map's trials that are seen in full, by outcome; of those that the legend hides, none."""
+    script = f"Object.fromEntries({MAP}.data.filter(t => t.meta.trials).map(t => [t.name, t.visible === true"
+    script += " ? t.customdata.filter((_, place) => t.marker.size[place] > 6) : []]))"
+    found: dict[str, list[int]] = page.evaluate(script)
+    return found
+
+
+def click_legend(page: Page, name: str) -> None:
+    """An entry of the first map's legend; Plotly waits whether it becomes a double click."""
+    page.locator(f"#maps .plot >> nth=0 >> .legend .traces:has-text('{name}') .legendtoggle").dispatch_event(
+        "mousedown"
+    )
+    page.locator(f"#maps .plot >> nth=0 >> .legend .traces:has-text('{name}') .legendtoggle").dispatch_event("mouseup")
+    page.wait_for_timeout(600)
 
 
 def test_everything_is_drawn_without_complaint(page: Page, complaints: list[str]) -> None:
@@ -110,9 +131,13 @@ def test_nothing_offers_to_upload_the_figures(page: Page) -> None:
 
 
 def test_the_toggle_changes_between_model_and_counts(page: Page) -> None:
-    assert visible_kinds(page) == ["contour", "contour", "contour", "heatmap", "scatter", "scatter", "scatter"]
+    assert visible_kinds(page) == ["contour", "heatmap", "scatter"]
     page.locator("#maps input[value=counts]").first.check()
-    assert visible_kinds(page) == ["heatmap", "scatter"]
+    assert visible_kinds(page) == ["heatmap"]
+    assert sorted(number for numbers in trials_drawn(page).values() for number in numbers) == list(range(30))
+    assert (
+        page.locator("#maps figcaption").first.inner_text().startswith("Diverged of tried, cell by cell. All 30 trials")
+    )
 
 
 def test_the_slider_moves_through_the_third_dimension_with_the_keyboard(page: Page) -> None:
@@ -125,6 +150,74 @@ def test_the_slider_moves_through_the_third_dimension_with_the_keyboard(page: Pa
     assert slider.get_attribute("aria-valuetext") == after
     shown = page.evaluate("document.querySelector('#maps .plot').data.filter(t => t.visible).map(t => t.meta?.slice)")
     assert {place for place in shown if place is not None} == {int(slider.input_value())}
+
+
+def test_the_caption_follows_the_slider(page: Page) -> None:
+    caption, slider = page.locator("#maps figcaption").first, page.locator("#maps input[type=range]").first
+    before = caption.inner_text()
+    slider.fill(str(slider.get_attribute("max")))
+    after = caption.inner_text()
+    assert before != after
+    assert "clip norm off" in after
+    count = sum(map(len, trials_drawn(page).values()))
+    assert f"{count} of 30 trials belong" in after
+    assert page.locator("#maps .plot").first.get_attribute("aria-label") == f"learning rate × batch size. {after}"
+
+
+def test_an_outcome_that_the_legend_hides_stays_hidden_when_the_slider_moves(page: Page) -> None:
+    assert trials_drawn(page)["diverged"]
+    click_legend(page, "diverged")
+    assert trials_drawn(page)["diverged"] == []
+    slider = page.locator("#maps input[type=range]").first
+    slider.fill(str(int(slider.input_value()) + 1))
+    found = trials_drawn(page)
+    assert found["diverged"] == []
+    assert found["stable"]
+    click_legend(page, "diverged")
+    assert trials_drawn(page)["diverged"]
+
+
+def test_the_pointer_shows_the_place_and_its_probability_with_its_band(page: Page) -> None:
+    script = f"{MAP}.data.find(t => t.type === 'heatmap' && t.visible === true)"
+    assert page.evaluate(f"{script}.text[0][0]").startswith("learning rate 1.")
+    assert page.evaluate(f"{script}.text[0][0]").endswith(", batch size 16")
+    told = page.evaluate(f"{script}.hovertemplate")
+    assert told.startswith("%{text}<br>P(diverge) %{z:.0%}<br>90% band")
+
+
+def test_a_click_on_a_trial_tells_its_number(page: Page) -> None:
+    """Whatever links marks to the table of trials listens to this."""
+    plot = page.locator("#maps .plot").first
+    plot.scroll_into_view_if_needed()
+    page.evaluate(
+        f"{MAP}.on('plotly_click', ({{ points }}) => {{ window.clicked = points.map(p => [p.data.meta.trials, p.customdata]); }})"
+    )
+    number = trials_drawn(page)["stable"][0]
+    place = page.evaluate(
+        f"""(number) => {{
+          const plot = {MAP}, trace = plot.data.find(t => t.meta.trials && t.customdata.includes(number));
+          const at = trace.customdata.indexOf(number), box = plot.getBoundingClientRect(), {{ xaxis, yaxis }} = plot._fullLayout;
+          return [box.x + xaxis._offset + xaxis.l2p(trace.x[at]), box.y + yaxis._offset + yaxis.l2p(trace.y[at])];
+        }}""",
+        number,
+    )
+    page.mouse.move(place[0], place[1])
+    page.wait_for_timeout(300)
+    page.mouse.click(place[0], place[1])
+    page.wait_for_function("window.clicked", timeout=1000 * HANG_SECONDS)
+    assert [True, number] in page.evaluate("window.clicked")
+
+
+def test_figures_change_their_colors_with_the_theme_and_maps_keep_theirs(page: Page) -> None:
+    colors = "[...document.querySelectorAll('#limits .plot')].map(p => p.data[0].line.color)"
+    marks = f"{MAP}.data.find(t => t.meta.trials).marker.color"
+    light, mark = page.evaluate(colors), page.evaluate(marks)
+    assert set(light) <= set(QUALITATIVE)
+    page.locator("#theme").click()
+    assert page.evaluate(colors) == [DARK[color] for color in light]
+    assert page.evaluate(marks) == mark
+    page.locator("#theme").click()
+    assert page.evaluate(colors) == light
 
 
 def test_the_table_filters_by_outcome_and_text(page: Page) -> None:

@@ -54,6 +54,7 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
     assert [str(section["id"]) for section in page.select("main section")] == [
         "summary",
         "maps",
+        "trust",
         "time",
         "limits",
         "effects",
@@ -75,24 +76,23 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
     assert page.select_one(".notice") is None
 
 
-def test_a_map_has_a_model_in_slices_counts_and_every_trial_in_both(
+def test_a_map_has_a_model_in_slices_counts_and_every_trial_once(
     repository: Repository, finished_study: StudyBuilder, tmp_path: Path
 ) -> None:
     page = page_of(repository, finished_study, tmp_path / "r.html")
-    figure = json.loads(page.select("#maps figure script")[0].text)
-    by_mode: dict[str, list[dict[str, Any]]] = {"model": [], "counts": []}
-    for trace in figure["data"]:
-        if trace.get("meta"):
-            by_mode[trace["meta"]["mode"]].append(trace)
-    slices = {trace["meta"].get("slice") for trace in by_mode["model"]} - {None}
+    data = json.loads(page.select("#maps figure script")[0].text)["data"]
+    slices = {trace["meta"].get("slice") for trace in data if trace["meta"].get("mode") == "model"} - {None}
     slider = page.select_one("#maps figure input[type=range]")
     assert slider is not None
     assert slices == set(range(int(str(slider["max"])) + 1))
-    assert {trace["type"] for trace in by_mode["model"]} == {"heatmap", "contour", "scatter"}
-    for traces in by_mode.values():
-        trials = [t for t in traces if t["type"] == "scatter" and t["mode"] == "markers"]
-        assert sum(len(trace["text"]) for trace in trials) == 20
-    counts = next(trace for trace in by_mode["counts"] if trace["type"] == "heatmap")
+    captions = json.loads(str(slider["data-captions"]))
+    shown = page.select_one("#maps figcaption")
+    assert shown is not None
+    assert len(set(captions)) == len(slices)
+    assert shown.text == captions[int(str(slider["value"]))]
+    trials = [trace for trace in data if trace["meta"].get("trials")]
+    assert sorted(number for trace in trials for number in trace["customdata"]) == list(range(20))
+    counts = next(trace for trace in data if trace["type"] == "heatmap" and trace["meta"]["mode"] == "counts")
     cells = [value for row in counts["z"] for value in row]
     assert None in cells
     assert {value for value in cells if value is not None} <= {0.0, 1.0, 0.5}
@@ -352,5 +352,5 @@ def test_a_large_study_is_counted_whole_and_shown_in_part(tmp_path: Path) -> Non
     counts = content["csv"]["counts-batch-size"].splitlines()[1:]
     total = sum(int(line.split(",")[3]) for line in counts)
     assert 5_900 < total < 6_000  # the failed ones are not counted
-    assert f"Of {total} trials, 1500 random ones are drawn; all are counted." in page.text
+    assert f"Of {total} trials, 3000 random ones are drawn; all are counted." in page.text
     assert path.stat().st_size < 10e6

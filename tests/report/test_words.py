@@ -97,10 +97,10 @@ def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> N
     assert importance_finding(table.assign(low=0.01)).startswith("Batch size decides most")
 
 
-def markers(figure: Any) -> list[int]:
-    """How many trials the model's traces draw, slice by slice."""
-    found = [t for t in figure.data if t.type == "scatter" and (t.meta or {}).get("mode") == "model" and t.text]
-    return [len(trace.text) for trace in found]
+def markers(figure: Any, slices: int) -> list[int]:
+    """How many trials are drawn in full, slice by slice."""
+    found = [place for t in figure.data if (t.meta or {}).get("trials") for place in t.meta["first"]]
+    return np.bincount(found, minlength=slices).tolist()
 
 
 def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
@@ -110,15 +110,16 @@ def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
     assert surface is not None
     pair = pair_maps(surface, definition().space)[0]
     counts = trials_on_slices(trials, pair)
-    assert markers(stability_map(trials, pair.x, pair.y, pair)) == counts
+    assert markers(stability_map(trials, pair.x, pair.y, pair, definition().space), len(pair.slices)) == counts
     assert sum(counts) == 48
-    assert slice_finding(pair, counts, 48).startswith(f"The slice shown first has {counts[pair.first]} of 48 trials, ")
+    for index, count in enumerate(counts):
+        assert slice_finding(pair, counts, 48, index).startswith(f"{count} of 48 trials belong")
     assert slice_labels(pair, counts)[-1] == f"off ({counts[-1]} of 48 trials)"
 
 
 def test_of_more_trials_than_a_map_draws_the_sample_is_counted() -> None:
-    assert slice_finding(None, [1500], 6000).startswith("1500 random ones of 6000 trials are drawn")
-    assert slice_finding(None, [48], 48).startswith("All 48 trials are drawn")
+    assert slice_finding(None, [3000], 6000, 0).startswith("3000 random ones of 6000 trials are drawn")
+    assert slice_finding(None, [48], 48, 0).startswith("All 48 trials are drawn")
 
 
 @pytest.mark.parametrize("losses", [[30.0, 31.0, np.nan, 1e9], [30.0, 31.0, 32.0, 33.0]])
@@ -126,7 +127,8 @@ def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float
     trials = trials_at([1e-4, 1e-3], [1e-2, 2e-2]).assign(final_loss=losses)
     drawn, beyond = beyond_scale(trials)
     told = losses_finding(trials, "learning_rate", drawn=drawn, beyond=beyond)
-    has_line = bool(final_losses(trials, make_definition().space.axes["learning_rate"]).layout.shapes)
+    space = make_definition().space
+    has_line = bool(final_losses(trials, space.axes["learning_rate"], space).layout.shapes)
     assert has_line is ("on the dotted line" in told)
     assert has_line is (beyond > 0)
     assert "All 4 trials are drawn" in told
@@ -148,8 +150,8 @@ def test_a_line_that_runs_straight_across_a_map_is_found_along_the_other_axis() 
     assert surface is not None
     axes = definition().space.axes
     pair = pair_map(surface, definition().space, axes["batch_size"], axes["clip_norm"])
-    told = map_finding(pair, pair.x, pair.y, definition().space)
-    assert told.startswith("On the slice shown first P(diverge) passes 50% at clip norm ")
+    told = map_finding(pair, pair.x, pair.y, definition().space, pair.first)
+    assert told.startswith("P(diverge) passes 50% at clip norm ")
     assert " for batch size 16 and at " in told
 
 
@@ -158,7 +160,7 @@ def test_without_a_line_the_words_say_what_the_band_leaves_open(trials: int, has
     surface = fit_surface(simulate(lambda unit: np.zeros(len(unit)), trials, 0), definition().space)
     assert surface is not None
     pair = pair_maps(surface, definition().space)[0]
-    told = map_finding(pair, pair.x, pair.y, definition().space)
+    told = map_finding(pair, pair.x, pair.y, definition().space, pair.first)
     assert "training stays finite more often than not everywhere" in told
     assert ("the 90% band holds the other side, too" in told) is has_doubt
 

@@ -13,6 +13,7 @@ from markupsafe import Markup
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.page.context import PageContext
 from stability_sweep.report.page.payload import Payload, packed
+from stability_sweep.report.theme import DARK
 
 
 def write_page(path: Path, context: PageContext) -> None:
@@ -34,7 +35,9 @@ def rendered(context: PageContext) -> str:
         lstrip_blocks=True,
     )
     environment.filters |= {"figure_json": figure_json, "packed": _packed}
-    return environment.get_template("page.html.j2").render(page=context, plotly_gzip_base64=plotly_script())
+    return environment.get_template("page.html.j2").render(
+        page=context, plotly_gzip_base64=plotly_script(), dark_colors=DARK
+    )
 
 
 def figure_json(figure: go.Figure) -> Markup:

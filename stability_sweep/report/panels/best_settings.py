@@ -32,7 +32,7 @@ class BestSettings(Panel):
         space, trials = analysis.study.space, analysis.trials
         best = table_exhibit("Safe and good", best_finding(analysis), analysis.best, _shown(space), table_names.BEST)
         rate = space.searched_role_axis(LEARNING_RATE)
-        return [best] if rate is None or trials.empty else [best, losses_exhibit(trials, rate)]
+        return [best] if rate is None or trials.empty else [best, losses_exhibit(trials, rate, space)]
 
 
 PANEL = BestSettings()

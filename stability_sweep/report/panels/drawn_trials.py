@@ -1,20 +1,69 @@
-"""Trials as marks in a figure: which are drawn, where, and what the reader sees under the pointer."""
+"""Trials as marks in a figure: which are drawn, where, on which slices, and what the reader sees under the pointer."""
 
 from __future__ import annotations
 
+import html
 import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
 
+import numpy as np
 import pandas as pd
+import plotly.graph_objects as go
 
+from stability_sweep.report.theme import (
+    LINE,
+    MARK_OUTLINE,
+    MARK_SIZE,
+    OUTCOME_STYLE,
+    PALE_OPACITY,
+    PALE_OUTLINE,
+    PALE_SIZE,
+)
+from stability_sweep.report.wording import spaced, value_words
 from stability_sweep.results import columns
+from stability_sweep.results.outcome import Outcome
 from stability_sweep.space.axes import Axis
+from stability_sweep.text import printable
+from stability_sweep.typing import Integers, Mask
 
-MOST_DRAWN = 1500
-"""Trials drawn in a flat figure; of more, a random sample."""
+MOST_DRAWN = 3000
+"""Trials drawn in a figure; of more, a random sample: a browser draws so many marks in a fraction of a second."""
 
 GOLDEN_RATIO = 0.6180339887
 SPREAD = 0.7
 """Trials of equal value are spread over this share of their band."""
+
+
+@dataclass(frozen=True)
+class Stay:
+    """The slices of a map on which trials are drawn in full."""
+
+    first: Integers
+    last: Integers
+    """By trial."""
+    is_pale: bool
+    """Whether a trial is small and pale on all other slices, instead of being left out there."""
+
+    @classmethod
+    def everywhere(cls, count: int) -> Stay:
+        """Of trials on a map of one slice."""
+        return cls(np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64), is_pale=True)
+
+    def of(self, part: Mask) -> Stay:
+        """Of some of the trials."""
+        return Stay(self.first[part], self.last[part], self.is_pale)
+
+    def looks(self, index: int) -> dict[str, Any]:
+        """Sizes, opacities and outlines of the marks on one slice."""
+        is_full = (self.first <= index) & (index <= self.last)
+        size, opacity, outline = (PALE_SIZE, PALE_OPACITY, PALE_OUTLINE) if self.is_pale else (0, 1, 0)
+        return {
+            "size": np.where(is_full, MARK_SIZE, size).tolist(),
+            "opacity": np.where(is_full, 1, opacity).tolist(),
+            "line": {"color": LINE, "width": np.where(is_full, MARK_OUTLINE, outline).tolist()},
+        }
 
 
 def drawn(trials: pd.DataFrame, most: int = MOST_DRAWN) -> pd.DataFrame:
@@ -22,13 +71,63 @@ def drawn(trials: pd.DataFrame, most: int = MOST_DRAWN) -> pd.DataFrame:
     return trials if len(trials) <= most else trials.sample(most, random_state=0).sort_index()
 
 
-def hover(trials: pd.DataFrame) -> list[str]:
-    """What the reader sees of a trial under the pointer."""
+def hover(trials: pd.DataFrame, names: Iterable[str]) -> list[str]:
+    """What the reader sees of a trial under the pointer: how it ended, and its settings.
+
+    Args:
+        trials: those that are drawn.
+        names: of the dimensions.
+    """
+    # Plotly takes its texts for a kind of HTML, with links.
+    settings = [
+        [html.escape(printable(f"{spaced(name)} {value_words(value)}")) for value in trials[name].tolist()]
+        for name in names
+    ]
     steps = trials[columns.DIVERGENCE_STEP]
-    return [
+    ends = [
         f"trial {number}: {outcome}" + ("" if step is pd.NA else f" at step {step}")
         for number, outcome, step in zip(trials[columns.NUMBER], trials[columns.OUTCOME], steps, strict=True)
     ]
+    return [f"{end}<br>{', '.join(parts)}" for end, *parts in zip(ends, *settings, strict=True)]
+
+
+def outcome_marker(outcome: Outcome) -> dict[str, Any]:
+    """The mark of an outcome, with the outline by which it is seen on any ground."""
+    color, symbol = OUTCOME_STYLE[outcome]
+    return {"color": color, "symbol": symbol, "size": MARK_SIZE, "line": {"color": LINE, "width": MARK_OUTLINE}}
+
+
+def trials_meta(name: str) -> dict[str, Any]:
+    """What the page's script knows a trace of trials by; its `customdata` are the numbers of the trials."""
+    return {"trials": True, "key": name}
+
+
+def trials_trace(
+    trials: pd.DataFrame, axes: tuple[Axis, Axis], outcome: Outcome, stay: Stay, *, names: Iterable[str], shown: int
+) -> go.Scatter:
+    """Trials of one outcome on a map, and the entry of the legend that hides them.
+
+    Args:
+        trials: those that are drawn.
+        axes: the horizontal one and the vertical one.
+        outcome: as which they are shown.
+        stay: the slices on which they are drawn in full.
+        names: of the dimensions, for the pointer.
+        shown: the slice that is shown first.
+    """
+    x, y = axes
+    stretch = {"first": stay.first.tolist(), "last": stay.last.tolist(), "pale": stay.is_pale}
+    return go.Scatter(
+        x=spread(x, trials),
+        y=spread(y, trials),
+        mode="markers",
+        name=outcome.value,
+        text=hover(trials, names),
+        customdata=trials[columns.NUMBER].tolist(),
+        hovertemplate="%{text}<extra></extra>",
+        marker={**outcome_marker(outcome), **stay.looks(shown)},
+        meta={**trials_meta(outcome.value), **stretch},
+    )
 
 
 def spread(axis: Axis, trials: pd.DataFrame) -> list[float]:

@@ -3,43 +3,51 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 
 import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import table_names
 from stability_sweep.report.blocks import Exhibit
-from stability_sweep.report.panels.drawn_trials import drawn, hover
+from stability_sweep.report.panels.drawn_trials import drawn, hover, outcome_marker, trials_meta
 from stability_sweep.report.theme import DANGER, OUTCOME_STYLE, style
 from stability_sweep.report.wording import drawn_in_words, value_words
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.space.axes import Axis
+from stability_sweep.space.search_space import SearchSpace
 
 ENDED_WELL = (Outcome.STABLE.value, Outcome.STALLED.value)
 
 
-def losses_exhibit(trials: pd.DataFrame, rate: Axis) -> Exhibit:
+def losses_exhibit(trials: pd.DataFrame, rate: Axis, space: SearchSpace) -> Exhibit:
     """The figure, with what it says.
 
     Args:
         trials: the trials that count; at least one.
         rate: the learning rate's axis.
+        space: the study's.
     """
     count, beyond = beyond_scale(trials)
     finding = losses_finding(trials, rate.name, drawn=count, beyond=beyond)
-    return Exhibit("What the loss ended at", finding, table_names.TRIALS, final_losses(trials, rate))
+    return Exhibit("What the loss ended at", finding, table_names.TRIALS, final_losses(trials, rate, space))
 
 
-def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:
+def final_losses(trials: pd.DataFrame, x: Axis, names: Iterable[str]) -> go.Figure:
     """Loss at the end against one dimension, by outcome.
 
     The scale is that of the trials that did not diverge; what is not finite, or far above them, lies on a line.
+
+    Args:
+        trials: the trials that count.
+        x: the dimension's axis.
+        names: of all dimensions, for the pointer.
     """
     trials = drawn(trials)
     shown, top, is_log = _loss_scale(trials)
     figure = go.Figure()
-    for outcome, (color, symbol) in OUTCOME_STYLE.items():
+    for outcome in OUTCOME_STYLE:
         part = trials[trials[columns.OUTCOME] == outcome.value]
         if part.empty:
             continue
@@ -49,9 +57,11 @@ def final_losses(trials: pd.DataFrame, x: Axis) -> go.Figure:
             y=losses.where(shown[part.index], top),
             mode="markers",
             name=outcome.value,
-            text=[f"{text}<br>final loss {loss:.4g}" for text, loss in zip(hover(part), losses, strict=True)],
+            text=[f"{text}<br>final loss {loss:.4g}" for text, loss in zip(hover(part, names), losses, strict=True)],
             hovertemplate="%{text}<extra></extra>",
-            marker={"color": color, "symbol": symbol, "size": 8},
+            customdata=part[columns.NUMBER].tolist(),
+            meta=trials_meta(outcome.value),
+            marker=outcome_marker(outcome),
         )
     if not shown.all():
         _add_line(figure, top, is_log=is_log)

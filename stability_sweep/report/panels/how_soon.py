@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import pandas as pd
-import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.maps_by_step import by_step_exhibit
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.theme import DASHES, shades, style
+from stability_sweep.report.panels.survival_drawing import survival_figure
 from stability_sweep.report.wording import plural
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
-
-START = 0.7
-"""Where a curve begins on a logarithmic axis of steps: before the first one."""
 
 OBSERVED, EXTRAPOLATED, UNKNOWN = "observed", "extrapolated", "unknown"
 """Where a probability at a horizon comes from."""
@@ -36,8 +31,9 @@ class HowSoon(Panel):
     def text(self, analysis: Analysis) -> str:
         """What the curves are."""
         return (
-            "The share of trials that are still finite, by step. A trial that ended well says nothing about later "
-            "steps, so it is counted until its horizon and no further."
+            "The share of trials that are still finite, by step: a panel for every group, with its 95% band, and the "
+            "other groups thin behind it. A trial that ended well says nothing about later steps, so it is counted "
+            "until its horizon and no further."
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
@@ -55,19 +51,6 @@ class HowSoon(Panel):
 PANEL = HowSoon()
 
 
-def survival_figure(curves: pd.DataFrame, title: str) -> go.Figure:
-    """Kaplan-Meier curves with their bands, one line per group."""
-    figure = go.Figure()
-    groups = [curve for _, curve in curves.groupby(columns.GROUP)]
-    for place, (color, curve) in enumerate(zip(shades(len(groups)), groups, strict=True)):
-        _add_curve(figure, curve, color, DASHES[place % len(DASHES)])
-    style(figure, height=360)
-    figure.update_layout(legend_title_text=title)
-    figure.update_xaxes(title_text="step", type="log", range=[math.log10(START), None])
-    figure.update_yaxes(title_text="still finite", tickformat=".0%", range=[-0.02, 1.02])
-    return figure
-
-
 def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
     """The first and the last group's share that was still finite at the end."""
     if curves.empty:
@@ -83,31 +66,8 @@ def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
 
 
 def _curves(curves: pd.DataFrame, axis: Axis) -> Exhibit:
-    finding, figure = survival_finding(curves, axis), survival_figure(curves, axis.title)
+    finding, figure = survival_finding(curves, axis), survival_figure(curves)
     return Exhibit(f"by {axis.title}", finding, table_names.survival_of(axis.name), figure)
-
-
-def _add_curve(figure: go.Figure, curve: pd.DataFrame, color: str, dash: str) -> None:
-    """A line, and behind it the band between two lines without width."""
-    label = curve[columns.LABEL].iloc[0]
-    common: dict[str, Any] = {"x": curve[columns.STEP].clip(lower=START), "legendgroup": label, "mode": "lines"}
-    edge = {**common, "line": {"shape": "hv", "width": 0}, "showlegend": False, "hoverinfo": "skip"}
-    figure.add_scatter(y=curve[columns.HIGH].round(4), **edge)
-    figure.add_scatter(y=curve[columns.LOW].round(4), fill="tonexty", fillcolor=_faint(color), **edge)
-    figure.add_scatter(
-        **common,
-        y=curve[columns.SURVIVAL].round(4),
-        name=label,
-        line={"shape": "hv", "color": color, "width": 2.2, "dash": dash},
-        customdata=curve[[columns.LOW, columns.HIGH, columns.AT_RISK]].round(3),
-        hovertemplate=f"{label}<br>step %{{x}}: %{{y:.0%}} still finite (95% band %{{customdata[0]:.0%}} to "
-        "%{customdata[1]:.0%}), %{customdata[2]} under way<extra></extra>",
-    )
-
-
-def _faint(color: str) -> str:
-    """The color of a line, as that of its band."""
-    return color.replace("rgb(", "rgba(").replace(")", ", 0.13)")
 
 
 def _hazard(table: pd.DataFrame, axis: Axis) -> Exhibit:

@@ -16,7 +16,7 @@ from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_in_word
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.theme import DASHES, MARKERS, QUALITATIVE, style
+from stability_sweep.report.theme import BAR_OPACITY, DASHES, MARKERS, QUALITATIVE, style
 from stability_sweep.report.wording import horizon_in_words, plural, rates_sentence
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis, format_value
@@ -207,10 +207,12 @@ def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Ax
         "hovertemplate": "%{text}<extra></extra>",
     }
     line = np.where(is_unknown, np.nan, _positions(rate, limit))
-    traces = [go.Scatter(**common, y=line, mode="lines+markers", showlegend=True, error_y=_band(line, low, high, 1.2))]
+    traces = [
+        go.Scatter(**common, y=line, mode="lines+markers", showlegend=True, error_y=_band(line, low, high, 1.4, color))
+    ]
     if is_unknown.any():
         marks = np.where(is_unknown, (low + high) / 2, np.nan)
-        error = _band(marks, low, high, 0.7)
+        error = _band(marks, low, high, 0.8, color)
         traces.append(go.Scatter(**common, y=marks, mode="markers", showlegend=False, error_y=error))
     if part[columns.AGAIN_FROM].notna().any():
         traces.append(_safe_again(part, common, rate))
@@ -226,7 +228,7 @@ def _safe_again(part: pd.DataFrame, common: Mapping[str, Any], rate: Axis) -> go
         y=np.column_stack([start, end, gaps]).ravel(),
         mode="lines",
         line={"color": common["line"]["color"], "width": 7},
-        opacity=0.35,
+        opacity=BAR_OPACITY,
         legendgroup=common["legendgroup"],
         showlegend=False,
         text=np.repeat(np.array(common["text"], dtype=object), 3).tolist(),
@@ -240,9 +242,19 @@ def _mark_in_words(row: Mapping[Any, Any]) -> str:
     return f"{place}: {LimitInWords.of(row)}" if place else str(LimitInWords.of(row))
 
 
-def _band(middle: Array, low: Array, high: Array, thickness: float) -> dict[str, Any]:
+def _band(middle: Array, low: Array, high: Array, thickness: float, color: str) -> dict[str, Any]:
+    """Error bars from the low to the high end.
+
+    Args:
+        middle: where they begin.
+        low: ends.
+        high: ends.
+        thickness: in pixels.
+        color: that of the line.
+    """
     up, down = np.maximum(high - middle, 0), np.maximum(middle - low, 0)
-    return {"type": "data", "symmetric": False, "thickness": thickness, "array": up, "arrayminus": down}
+    look = {"thickness": thickness, "color": color}
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, **look}
 
 
 def _positions(axis: Axis, values: pd.Series[float]) -> Array:

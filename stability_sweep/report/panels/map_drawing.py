@@ -1,12 +1,13 @@
 """Stability maps: the model's P(diverge) in slices, the raw counts, and the trials on top.
 
-Every trace says in its `meta` in which mode and slice it is seen; the page's controls switch them.
+Every trace says in its `meta` in which mode and slice it is seen, and by which entry of the legend it is hidden; the
+page's controls switch them. There is one trace of trials per outcome for all slices: its `meta` says on which slices a
+trial is drawn in full.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -14,18 +15,44 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import PairMap, divergence_cells
-from stability_sweep.report.panels.drawn_trials import drawn, hover, spread
-from stability_sweep.report.theme import LEGEND_LINE, LINE, OUTCOME_STYLE, PROBABILITY_DIGITS, SCALE, style
+from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_trace
+from stability_sweep.report.panels.hatching import hatched, hatched_entry
+from stability_sweep.report.theme import (
+    INK,
+    LINE,
+    MARK_OUTLINE,
+    MARK_SIZE,
+    OUTCOME_STYLE,
+    PALE_OPACITY,
+    PALE_OUTLINE,
+    PALE_SIZE,
+    PROBABILITY_DIGITS,
+    SCALE,
+    style,
+)
 from stability_sweep.results import columns
-from stability_sweep.results.outcome import Outcome
 from stability_sweep.space.axes import Axis
+from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array
 
 CELL_GAP = 2
 """Pixels between the cells of the raw counts."""
 
+MAP_HEIGHT = 560
+"""Pixels, of which the legend above and the scale below take about 160."""
 
-def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None) -> go.Figure:
+HALF_LINE, UNCERTAIN = "50% line", "uncertain: band on both sides"
+"""Entries of the second legend, which tells what the model says; the first one tells trials by outcome."""
+
+MODEL_LEGEND = "legend2"
+LEGEND_ROW = 24
+"""Pixels."""
+
+MODEL, COUNTS = "model", "counts"
+"""What a map shows."""
+
+
+def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> go.Figure:
     """P(diverge) over two dimensions.
 
     Args:
@@ -33,20 +60,50 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None)
         x: the horizontal dimension.
         y: the vertical one.
         model: the surface's map; without it only counts are drawn.
+        space: the study's.
     """
     figure = go.Figure()
     shown = drawn(trials)
+    first, stay = 0, Stay.everywhere(len(shown))
     if model is not None:
-        slices = model.slice_of(shown)
+        first, slices = model.first, model.slice_of(shown)
+        stay = Stay(slices, slices, is_pale=True)
         for index in range(len(model.slices)):
-            meta = {"mode": "model", "slice": index}
-            for trace in (*model_traces(model, index), _by_outcome(shown[slices == index], x, y)):
-                figure.add_trace(trace.update(meta=meta, visible=index == model.first))
-    meta = {"mode": "counts"}
-    for trace in (_counts_trace(trials, x, y), _by_outcome(shown, x, y)):
-        figure.add_trace(trace.update(meta=meta, visible=model is None))
-    _add_legend(figure, trials, has_line=model is not None)
-    return style(figure, x=x, y=y)
+            for trace in model_traces(model, index):
+                figure.add_trace(trace.update(visible=index == first))
+    figure.add_trace(_counts_trace(trials, x, y).update(meta={"mode": COUNTS}, visible=model is None))
+    for outcome in OUTCOME_STYLE:
+        part = (shown[columns.OUTCOME] == outcome.value).to_numpy()
+        if part.any():
+            figure.add_trace(trials_trace(shown[part], (x, y), outcome, stay.of(part), names=space, shown=first))
+    if model is not None:
+        add_model_legend(figure)
+    return style_map(figure, x, y, model)
+
+
+def style_map(figure: go.Figure, x: Axis, y: Axis, model: PairMap | None) -> go.Figure:
+    """The look of a map, and what the page's script needs of it: the looks of marks, and places in words.
+
+    Args:
+        figure: it is changed, and returned.
+        x: the horizontal dimension.
+        y: the vertical one.
+        model: the surface's map, or none.
+    """
+    style(figure, x=x, y=y, height=MAP_HEIGHT)
+    marks = {"size": [PALE_SIZE, MARK_SIZE], "opacity": [PALE_OPACITY, 1], "outline": [PALE_OUTLINE, MARK_OUTLINE]}
+    places = {}
+    if model is not None:
+        for letter, axis, positions in (("x", x, model.x_positions), ("y", y, model.y_positions)):
+            places[letter] = [f"{axis.title} {axis.words(position)}" for position in positions.tolist()]
+    entries = sum(trace.legend == MODEL_LEGEND for trace in figure.data)
+    upper = {"orientation": "h", "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top"}
+    return figure.update_layout(
+        meta={"marks": marks, "places": places},
+        margin={"l": 60, "r": 10, "t": LEGEND_ROW * (entries + 1) + 12, "b": 104},  # on a phone an entry is a row
+        legend={"itemsizing": "constant"},
+        **{MODEL_LEGEND: upper},
+    )
 
 
 def trials_on_slices(trials: pd.DataFrame, model: PairMap | None) -> list[int]:
@@ -65,7 +122,7 @@ def slice_labels(model: PairMap, counts: list[int]) -> list[str]:
 
 
 def model_traces(model: PairMap, index: int) -> list[Any]:
-    """One slice of a map: P(diverge), its 50% line with all its crossings, and the ends of the line's band."""
+    """One slice of a map: P(diverge), where it is uncertain, and its 50% line with all its crossings."""
     wanted = (columns.PROBABILITY, columns.MEDIAN, columns.LOW, columns.HIGH)
     probability, median, low, high = (model.grid(name, index) for name in wanted)
     heat = go.Heatmap(
@@ -76,27 +133,38 @@ def model_traces(model: PairMap, index: int) -> list[Any]:
         hovertemplate="P(diverge) %{z:.0%}<br>90% band %{customdata[0]:.0%} to %{customdata[1]:.0%}<extra></extra>",
         **_color_scale("P(diverge)"),
     )
+    # Where the band's upper end passes one half, divergence begins to be likely; where the lower does, it is sure.
+    unsure = hatched(model, np.minimum(high - 0.5, 0.5 - low), "/")
+    meta = {"mode": MODEL, "slice": index}
     return [
-        heat,
-        _half_line(model, median, "solid", 2.5),
-        # Where the band's upper end passes one half, divergence begins to be likely; where the lower does, it is sure.
-        _half_line(model, high, "dash", 1.2),
-        _half_line(model, low, "dash", 1.2),
+        heat.update(meta=meta),
+        unsure.update(meta={**meta, "key": UNCERTAIN}),
+        _half_line(model, median).update(meta={**meta, "key": HALF_LINE}),
     ]
 
 
+def add_model_legend(figure: go.Figure) -> None:
+    """Entries for the line and the hatching, which are traces of every slice, in colors that are seen on the card."""
+    line = {"color": INK, "width": 2.5}
+    entry = {"x": [None], "y": [None], "mode": "lines", "legend": MODEL_LEGEND}
+    figure.add_scatter(**entry, name=HALF_LINE, line=line, meta={"mode": MODEL, "key": HALF_LINE})
+    figure.add_trace(hatched_entry(UNCERTAIN, "/", MODEL_LEGEND).update(meta={"mode": MODEL, "key": UNCERTAIN}))
+
+
 def _color_scale(title: str) -> dict[str, Any]:
-    bar = {"title": {"text": title}, "tickformat": ".0%", "thickness": 10, "outlinewidth": 0, "xpad": 4}
+    place = {"orientation": "h", "yref": "container", "y": 0, "yanchor": "bottom", "ypad": 4, "len": 0.8}
+    place |= {"x": 0, "xanchor": "left", "xpad": 0}
+    bar = {"title": {"text": title, "side": "right"}, "tickformat": ".0%", "thickness": 12, "outlinewidth": 0, **place}
     return {"colorscale": SCALE, "zmin": 0, "zmax": 1, "colorbar": bar}
 
 
-def _half_line(model: PairMap, values: Array, dash: str, width: float) -> go.Contour:
+def _half_line(model: PairMap, values: Array) -> go.Contour:
     return go.Contour(
         x=model.x_positions,
         y=model.y_positions,
         z=_rounded(values),
         contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
-        line={"color": LINE, "width": width, "dash": dash},
+        line={"color": LINE, "width": 2.5},
         showscale=False,
         hoverinfo="skip",
         showlegend=False,
@@ -140,48 +208,6 @@ def _describe_cell(cell: dict[Any, Any]) -> str:
         f"{place}<br>{cell[columns.DIVERGED]} of {cell[columns.TOTAL]} diverged ({cell[columns.FRACTION]:.0%}; "
         f"95% interval {cell[columns.LOW]:.0%} to {cell[columns.HIGH]:.0%})"
     )
-
-
-def trials_trace(trials: pd.DataFrame, x: Axis, y: Axis, outcomes: Iterable[Outcome]) -> go.Scatter:
-    """Trials as marks, each in the style of an outcome.
-
-    Args:
-        trials: those that are drawn.
-        x: the horizontal dimension.
-        y: the vertical one.
-        outcomes: one per trial, as it is to be shown.
-    """
-    styles = [OUTCOME_STYLE[outcome] for outcome in outcomes]
-    return go.Scatter(
-        x=spread(x, trials),
-        y=spread(y, trials),
-        mode="markers",
-        text=hover(trials),
-        hovertemplate="%{text}<extra></extra>",
-        showlegend=False,
-        marker={
-            "color": [color for color, _ in styles],
-            "symbol": [symbol for _, symbol in styles],
-            "size": 7,
-            "line": {"color": "white", "width": 0.7},
-        },
-    )
-
-
-def _by_outcome(trials: pd.DataFrame, x: Axis, y: Axis) -> go.Scatter:
-    return trials_trace(trials, x, y, map(Outcome, trials[columns.OUTCOME]))
-
-
-def _add_legend(figure: go.Figure, trials: pd.DataFrame, *, has_line: bool) -> None:
-    """Entries that stay whatever is shown."""
-    for outcome, (color, symbol) in OUTCOME_STYLE.items():
-        if (trials[columns.OUTCOME] == outcome.value).any():
-            marker = {"color": color, "symbol": symbol, "size": 8}
-            figure.add_scatter(x=[None], y=[None], mode="markers", name=outcome.value, marker=marker)
-    if has_line:
-        for name, dash, width in (("50% line", "solid", 2.5), ("its 90% band", "dash", 1.2)):
-            line = {"color": LEGEND_LINE, "dash": dash, "width": width}
-            figure.add_scatter(x=[None], y=[None], mode="lines", name=name, line=line, meta={"mode": "model"})
 
 
 def _rounded(values: Array) -> Array:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pandas as pd
 import plotly.graph_objects as go
@@ -12,15 +10,16 @@ from stability_sweep.analysis import Analysis, PairMap, table_names
 from stability_sweep.analysis.baseline import baseline_in_words
 from stability_sweep.analysis.periods import Lives
 from stability_sweep.report.blocks import Exhibit
-from stability_sweep.report.panels.drawn_trials import drawn
-from stability_sweep.report.panels.map_drawing import model_traces, trials_trace
-from stability_sweep.report.theme import LEGEND_LINE, LINE, OUTCOME_STYLE, style
+from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_trace
+from stability_sweep.report.panels.hatching import hatched, hatched_entry
+from stability_sweep.report.panels.map_drawing import MODEL, MODEL_LEGEND, add_model_legend, model_traces, style_map
 from stability_sweep.report.wording import plural
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
+from stability_sweep.space.search_space import SearchSpace
 
-HATCHES = 24
-"""Lines over a map that is an extrapolation."""
+DIED, FINITE, BEYOND_ALL = "diverged by then", "still finite", "extrapolated"
+"""Entries of the legend."""
 
 
 def by_step_exhibit(analysis: Analysis) -> Exhibit | None:
@@ -29,18 +28,20 @@ def by_step_exhibit(analysis: Analysis) -> Exhibit | None:
     if model is None:
         return None
     lives = Lives.of(analysis.trials)
-    longest = int(lives.steps.max())
+    first = last_observed(model, int(lives.steps.max()))
     labels = [
         f"{piece.label} ({_counts_by(lives, step)})" for piece, step in zip(model.slices, model.steps, strict=True)
     ]
+    captions = [by_step_finding(analysis, model, index) for index in range(len(model.slices))]
     return Exhibit(
         f"{model.x.title} × {model.y.title}, by step",
-        by_step_finding(analysis, model),
+        captions[first],
         table_names.MAP_BY_STEP,
-        by_step_figure(analysis.trials, model),
+        by_step_figure(analysis.trials, model, analysis.study.space),
         slices=labels,
         slice_title="P(diverge) by step",
-        first_slice=last_observed(model, longest),
+        first_slice=first,
+        captions=captions,
     )
 
 
@@ -49,49 +50,59 @@ def last_observed(model: PairMap, longest: int) -> int:
     return max(index for index, step in enumerate(model.steps) if index == 0 or step <= longest)
 
 
-def by_step_figure(trials: pd.DataFrame, model: PairMap) -> go.Figure:
+def by_step_figure(trials: pd.DataFrame, model: PairMap, space: SearchSpace) -> go.Figure:
     """One slice per step: the model, and the trials as they were by then.
 
     Args:
         trials: the trials that count.
         model: the map by step.
+        space: the study's.
     """
     figure = go.Figure()
-    shown = drawn(trials)
-    lives = Lives.of(shown)
     longest = int(Lives.of(trials).steps.max())
     first = last_observed(model, longest)
     for index, step in enumerate(model.steps):
-        traces = [*model_traces(model, index), _trials_by(shown, lives, step, model)]
+        traces = model_traces(model, index)
         if step > longest:
-            traces.insert(1, _hatching(model))
+            everywhere = hatched(model, np.ones(model.grid(columns.MEDIAN, index).shape), "\\")
+            traces.insert(1, everywhere.update(meta={"mode": MODEL, "slice": index, "key": BEYOND_ALL}))
         for trace in traces:
-            figure.add_trace(trace.update(meta={"mode": "model", "slice": index}, visible=index == first))
-    for outcome, name in ((Outcome.DIVERGED, "diverged by then"), (Outcome.STABLE, "still finite")):
-        color, symbol = OUTCOME_STYLE[outcome]
-        marker = {"color": color, "symbol": symbol, "size": 8}
-        figure.add_scatter(x=[None], y=[None], mode="markers", name=name, marker=marker)
-    line = {"color": LEGEND_LINE, "width": 2.5}
-    figure.add_scatter(x=[None], y=[None], mode="lines", name="50% line", line=line)
-    return style(figure, x=model.x, y=model.y)
+            figure.add_trace(trace.update(visible=index == first))
+    for trace in _trials_traces(drawn(trials), model, space, first):
+        figure.add_trace(trace)
+    add_model_legend(figure)
+    if model.steps[-1] > longest:
+        figure.add_trace(hatched_entry(BEYOND_ALL, "\\", MODEL_LEGEND).update(meta={"mode": MODEL, "key": BEYOND_ALL}))
+    return style_map(figure, model.x, model.y, model)
 
 
-def by_step_finding(analysis: Analysis, model: PairMap) -> str:
-    """How much of the map diverges by when, and how far the model goes on alone."""
-    trials = analysis.trials
-    last = last_observed(model, int(Lives.of(trials).steps.max()))
-    shares = [
-        (model.steps[index], float(np.nanmean(model.grid(columns.MEDIAN, index) > 0.5))) for index in range(last + 1)
-    ]
-    final_step, final = shares[-1]
-    half = next((step for step, share in shares if share >= final / 2), final_step)
-    when = f"; half of that did by step {half}" if final > 0 and half < final_step else ""
+def by_step_finding(analysis: Analysis, model: PairMap, index: int) -> str:
+    """How much of a slice diverges more often than not, how that compares, and how far the model goes on alone.
+
+    Args:
+        analysis: the study in numbers.
+        model: the map by step.
+        index: of the slice.
+    """
+    lives = Lives.of(analysis.trials)
+    step, longest = model.steps[index], int(lives.steps.max())
+    share = _likely_share(model, index)
+    told = f"By step {step}, P(diverge) is over 50% on {share:.0%} of the map"
+    if step > longest:
+        told += f", if the model is right: that is beyond every horizon that was trained (at most {longest} steps)"
+    elif index > 0:
+        earlier = _likely_share(model, index - 1)
+        told += f" (by step {model.steps[index - 1]} on {earlier:.0%})"
     standing = baseline_in_words(analysis.study.space, [model.x.name, model.y.name])
     return (
-        f"By step {final_step}, P(diverge) is over 50% on {final:.0%} of the map{when}. Every one of "
-        f"{plural(len(trials), 'trial')} counts for as long as it was under observation. Hatched maps lie beyond every "
-        f"horizon that was trained: there the model goes on alone. {standing}"
+        f"{told}; {_counts_by(lives, step)}. Every one of {plural(len(lives.steps), 'trial')} counts for as long as it "
+        f"was under observation, and is drawn on the steps up to which it was. {standing}"
     ).strip()
+
+
+def _likely_share(model: PairMap, index: int) -> float:
+    """The share of a slice on which P(diverge) is over one half."""
+    return float(np.nanmean(model.grid(columns.MEDIAN, index) > 0.5))
 
 
 def _counts_by(lives: Lives, step: int) -> str:
@@ -101,25 +112,26 @@ def _counts_by(lives: Lives, step: int) -> str:
     return f"{died} of {known} had diverged" if known else "nobody trained so long"
 
 
-def _trials_by(trials: pd.DataFrame, lives: Lives, step: int, model: PairMap) -> go.Scatter:
-    """The trials as they were at a step; those that were not observed for so long are left out."""
-    has_died = lives.diverged & (lives.steps <= step)
-    seen = has_died | (lives.steps >= step)
-    outcomes = [Outcome.DIVERGED if died else Outcome.STABLE for died in has_died[seen]]
-    return trials_trace(trials[seen], model.x, model.y, outcomes)
+def _trials_traces(trials: pd.DataFrame, model: PairMap, space: SearchSpace, first: int) -> list[go.Scatter]:
+    """The trials that are still finite, up to the step until which they were observed, and those that are not.
 
-
-def _hatching(model: PairMap) -> go.Scatter:
-    """Slanted lines over the whole map."""
-    left, right = model.x.edges[0], model.x.edges[-1]
-    low, high = model.y.edges[0], model.y.edges[-1]
-    slant = (right - left) / 4
-    x: list[Any] = []
-    y: list[Any] = []
-    for start in np.linspace(left - slant, right, HATCHES):
-        ends = [float(start), float(start + slant)]
-        heights = [low + (high - low) * (min(max(end, left), right) - start) / slant for end in ends]
-        x += [min(max(end, left), right) for end in ends] + [None]
-        y += [*heights, None]
-    line = {"color": LINE, "width": 0.6}
-    return go.Scatter(x=x, y=y, mode="lines", line=line, opacity=0.6, hoverinfo="skip", showlegend=False)
+    Args:
+        trials: those that are drawn.
+        model: the map by step.
+        space: the study's.
+        first: the slice that is shown first.
+    """
+    lives, steps = Lives.of(trials), np.array(model.steps)
+    died = lives.diverged
+    # The first slice by which a trial had diverged, or from which on it is not known.
+    end = np.where(died, np.searchsorted(steps, lives.steps), np.searchsorted(steps, lives.steps, side="right"))
+    last = np.full(len(trials), len(steps) - 1)
+    shown = (
+        (FINITE, Outcome.STABLE, end > 0, Stay(np.zeros_like(end), end - 1, is_pale=False)),
+        (DIED, Outcome.DIVERGED, died & (end <= last), Stay(end, last, is_pale=False)),
+    )
+    traces = []
+    for name, outcome, part, stay in shown:
+        trace = trials_trace(trials[part], (model.x, model.y), outcome, stay.of(part), names=space, shown=first)
+        traces.append(trace.update(name=name, meta={**trace.meta, "key": name}))
+    return traces

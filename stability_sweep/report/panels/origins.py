@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.theme import PATTERNS, QUALITATIVE, style
+from stability_sweep.report.theme import CARD, PATTERNS, QUALITATIVE, style
 from stability_sweep.report.wording import plural, spaced
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
@@ -103,7 +103,7 @@ def origins_figure(by_band: pd.DataFrame, axis: Axis) -> go.Figure:
     for place, (cause, part) in enumerate(by_band.groupby(columns.CAUSE, dropna=False, sort=False)):
         # Plotly takes its texts for a kind of HTML, with links.
         name = html.escape(printable(spaced(cause))) if isinstance(cause, str) else NO_AUTOPSY
-        pattern = {"shape": PATTERNS[place % len(PATTERNS)], "fillmode": "overlay", "fgcolor": "white"}
+        pattern = {"shape": PATTERNS[place % len(PATTERNS)], "fillmode": "overlay", "fgcolor": CARD}
         figure.add_bar(
             x=part[columns.LABEL],
             y=part[columns.TRIALS],

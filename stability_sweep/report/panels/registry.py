@@ -11,6 +11,7 @@ PANELS: Registry[Panel] = Registry(
     "stability_sweep.panels",
     {
         "maps": "stability_sweep.report.panels.stability_maps:PANEL",
+        "trust": "stability_sweep.report.panels.calibrated:PANEL",
         "time": "stability_sweep.report.panels.how_soon:PANEL",
         "limits": "stability_sweep.report.panels.limits:PANEL",
         "effects": "stability_sweep.report.panels.what_decides:PANEL",

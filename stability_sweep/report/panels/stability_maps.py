@@ -11,7 +11,7 @@ from stability_sweep.analysis.maps import mapped_dimensions
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.drawn_trials import MOST_DRAWN
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
-from stability_sweep.report.panels.map_words import map_finding, slice_finding
+from stability_sweep.report.panels.map_words import counts_finding, map_finding, slice_finding
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.results import columns
 from stability_sweep.space.axes import Axis
@@ -30,9 +30,10 @@ class StabilityMaps(Panel):
         if len(axes) == 1:
             return "Only one dimension is searched, so there is no map; the panels below say what the trials say."
         text = (
-            "The model's P(diverge), with the 50% line and its 90% band; trials on top, by outcome. The slider moves "
-            "through the dimension that a map does not show, and every trial is drawn on the slice nearest to it; "
-            '"raw counts" shows what was counted, with the trials of all slices.'
+            "The model's P(diverge): the darker, the likelier; hatched where the trials do not say on which side of "
+            "the 50% line it lies. Every trial is on every map, small and pale where it belongs to another slice of "
+            "the dimension that the slider moves through. Point at a map or a trial for its values; a click on an "
+            'entry of a legend hides what it names. "Raw counts" shows what was counted.'
         )
         if total > MOST_DRAWN:
             text += f" Of {total} trials, {MOST_DRAWN} random ones are drawn; all are counted."
@@ -59,8 +60,8 @@ class StabilityMaps(Panel):
 PANEL = StabilityMaps()
 
 
-def map_caption(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> str:
-    """What is said under a map: where its line is, and which trials are drawn.
+def map_captions(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> list[str]:
+    """What is said under a map, slice by slice: where its line is, and which trials are drawn.
 
     Args:
         trials: the trials that count.
@@ -69,8 +70,11 @@ def map_caption(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, s
         model: the map; None where there are only counts.
         space: the study's.
     """
-    on_slices = trials_on_slices(trials, model)
-    return f"{map_finding(model, x, y, space)} {slice_finding(model, on_slices, len(trials))}"
+    counts, total = trials_on_slices(trials, model), len(trials)
+    return [
+        f"{map_finding(model, x, y, space, index)} {slice_finding(model, counts, total, index)}"
+        for index in range(len(counts))
+    ]
 
 
 def _mapped(analysis: Analysis) -> list[str]:
@@ -78,14 +82,20 @@ def _mapped(analysis: Analysis) -> list[str]:
 
 
 def _map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> Exhibit:
+    title, figure = f"{x.title} × {y.title}", stability_map(trials, x, y, model, space)
+    captions, counts = map_captions(trials, x, y, model, space), trials_on_slices(trials, model)
+    if model is None:
+        return Exhibit(title, captions[0], figure=figure)
     return Exhibit(
-        f"{x.title} × {y.title}",
-        map_caption(trials, x, y, model, space),
-        table_names.map_of(x.name, y.name) if model else "",
-        stability_map(trials, x, y, model),
-        slices=slice_labels(model, trials_on_slices(trials, model)) if model else [],
-        slice_title=model.third.title if model and model.third else "",
-        has_model=model is not None,
+        title,
+        captions[model.first],
+        table_names.map_of(x.name, y.name),
+        figure,
+        slices=slice_labels(model, counts),
+        slice_title=model.third.title if model.third else "",
+        captions=captions,
+        counts_caption=f"Diverged of tried, cell by cell. {counts_finding(counts, len(trials))}",
+        has_model=True,
     )
 
 

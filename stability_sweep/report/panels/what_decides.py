@@ -11,9 +11,11 @@ import plotly.graph_objects as go
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.theme import QUALITATIVE, style
+from stability_sweep.report.theme import AXIS, QUALITATIVE, style
 from stability_sweep.report.wording import spaced
 from stability_sweep.results import columns
+
+_MARK = {"size": 10, "symbol": "square", "color": QUALITATIVE[0]}
 
 
 class WhatDecides(Panel):
@@ -58,14 +60,14 @@ def effects_figure(table: pd.DataFrame) -> go.Figure:
             x=rows[columns.HAZARD_RATIO],
             y=rows[columns.EFFECT],
             mode="markers",
-            marker={"size": 10, "symbol": "square", "color": QUALITATIVE[0]},
-            error_x={**_interval(rows, columns.HAZARD_RATIO), "thickness": 1.6},
+            marker=_MARK,
+            error_x=_interval(rows, columns.HAZARD_RATIO),
             customdata=rows[[columns.LOW, columns.HIGH]],
             hovertemplate="%{y}: × %{x:.3g} (95% interval %{customdata[0]:.3g} to %{customdata[1]:.3g})<extra></extra>",
         )
     )
     style(figure, height=130 + 46 * len(rows))
-    figure.add_vline(x=1, line={"dash": "dot", "color": "#9ca3af"})
+    figure.add_vline(x=1, line={"dash": "dot", "color": AXIS})
     figure.update_xaxes(title_text="the hazard is multiplied by", type="log", dtick=1, exponentformat="power")
     figure.update_yaxes(automargin=True, ticks="")
     return figure
@@ -89,16 +91,18 @@ def importance_figure(table: pd.DataFrame) -> go.Figure:
     """How much worse the outcome is told without a dimension."""
     rows = table[::-1]
     figure = go.Figure(
-        go.Bar(
+        go.Scatter(
             x=rows[columns.IMPORTANCE],
             y=[spaced(name) for name in rows[columns.DIMENSION]],
-            orientation="h",
-            marker={"color": QUALITATIVE[0]},
+            mode="markers",
+            marker=_MARK,
             error_x=_interval(rows, columns.IMPORTANCE),
-            hovertemplate="%{y}: %{x:.3f}<extra></extra>",
+            customdata=rows[[columns.LOW, columns.HIGH]],
+            hovertemplate="%{y}: %{x:.3f} (95% interval %{customdata[0]:.3f} to %{customdata[1]:.3f})<extra></extra>",
         )
     )
     style(figure, height=130 + 40 * len(rows))
+    figure.add_vline(x=0, line={"dash": "dot", "color": AXIS})
     figure.update_xaxes(title_text="rise of the Brier score when shuffled")
     figure.update_yaxes(automargin=True, ticks="")
     return figure
@@ -121,4 +125,5 @@ def _importance(table: pd.DataFrame) -> Exhibit:
 def _interval(rows: pd.DataFrame, middle: str) -> dict[str, Any]:
     """A whisker from the low to the high end."""
     up, down = rows[columns.HIGH] - rows[middle], rows[middle] - rows[columns.LOW]
-    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down}
+    look = {"thickness": 1.6, "color": QUALITATIVE[0]}
+    return {"type": "data", "symmetric": False, "array": up, "arrayminus": down, **look}

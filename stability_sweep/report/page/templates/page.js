@@ -9,7 +9,16 @@ const pause = () => new Promise((done) => setTimeout(done));
 
 // -- figures ---------------------------------------------------------------------------------------------------------
 
-const ink = () => getComputedStyle(root).getPropertyValue("--ink").trim();
+const darkColors = new Map(Object.entries(JSON.parse(document.getElementById("dark-colors").textContent)));
+const UNCOLORED = new Set(["x", "y", "z", "text", "customdata", "meta"]);  // long, and without a color
+
+function darkened(value) {
+  if (typeof value === "string") return darkColors.get(value) ?? value;
+  if (Array.isArray(value)) return value.map(darkened);
+  if (value === null || typeof value !== "object") return value;
+  return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, UNCOLORED.has(key) ? part : darkened(part)]));
+}
+
 const figureConfig = {
   responsive: true, displaylogo: false, plotlyServerURL: "",
   modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d"],
@@ -22,32 +31,81 @@ async function drawFigures() {
   for (const panel of document.querySelectorAll("figure.drawn")) {
     const plot = panel.querySelector(".plot");
     const figure = JSON.parse(panel.querySelector("script.figure").textContent);
-    figure.layout.font.color = ink();
-    await Plotly.newPlot(plot, figure.data, figure.layout, figureConfig);
-    connectMap(panel, plot);
+    figure.layout.uirevision = "kept";  // what the reader zoomed and hid stays when colors or slices change
+    const shown = figure.layout.meta?.marks ? connectMap(panel, plot, figure) : null;
+    plot.redraw = () => draw(plot, figure, shown);
+    await plot.redraw();
+    if (shown) connectLegend(plot, shown.hidden);
     root.dataset.first ??= String(performance.now());
     await pause();  // the reader may scroll before the last figure is drawn
   }
   root.dataset.drawn = "yes";
 }
 
-function connectMap(panel, plot) {
+function draw(plot, figure, shown) {
+  const layout = structuredClone(figure.layout);  // Plotly writes into it
+  const data = figure.data.map((trace) => shown ? traceShown(trace, figure.layout.meta, shown) : { ...trace });
+  const colored = root.dataset.theme === "dark" ? darkened({ data, layout }) : { data, layout };
+  return Plotly.react(plot, colored.data, colored.layout, figureConfig);
+}
+
+// A map's trace as it is in a mode, on a slice, with what the legend hides.
+function traceShown(trace, { marks, places }, { mode, slice, hidden }) {
+  const meta = trace.meta ?? {};
+  const isSeen = (!meta.mode || meta.mode === mode) && (meta.slice ?? slice) === slice;
+  const isEntry = trace.showlegend !== false;
+  const visible = isSeen && (!hidden.has(meta.key) || (isEntry && "legendonly"));
+  if (!isSeen) return { ...trace, visible };
+  if (trace.type === "heatmap" && mode === "model") {
+    const text = places.y.map((row) => places.x.map((column) => `${column}, ${row}`));
+    return { ...trace, visible, text, hovertemplate: `%{text}<br>${trace.hovertemplate}` };
+  }
+  if (!meta.trials) return { ...trace, visible };
+  const full = meta.first.map((first, place) => mode === "counts" || (first <= slice && slice <= meta.last[place]));
+  const look = (name) => full.map((isFull) => marks[name][Number(isFull)]);
+  const line = { ...trace.marker.line, width: look("outline") };
+  const x = meta.pale ? trace.x : trace.x.map((value, place) => full[place] ? value : null);
+  return { ...trace, visible, x, marker: { ...trace.marker, line, size: look("size"), opacity: look("opacity") } };
+}
+
+// What the controls of a map say, kept up to date; they draw the map anew.
+function connectMap(panel, plot, figure) {
   const modes = [...panel.querySelectorAll("input[type=radio]")];
   const slider = panel.querySelector("input[type=range]");
-  if (!modes.length && !slider) return;
-  const show = () => {
-    const mode = modes.find((radio) => radio.checked)?.value ?? "model";
-    const labels = slider ? JSON.parse(slider.dataset.labels) : [];
-    const slice = slider ? Number(slider.value) : 0;
-    const visible = plot.data.map(({ meta }) => !meta || (meta.mode === mode && (meta.slice ?? slice) === slice));
-    Plotly.restyle(plot, { visible });
+  const caption = panel.querySelector("figcaption");
+  const labels = JSON.parse(slider?.dataset.labels ?? "[]");
+  const captions = JSON.parse(slider?.dataset.captions ?? "[]");
+  const own = caption.textContent, onlyMode = figure.layout.meta.places.x ? "model" : "counts";
+  const shown = { mode: onlyMode, slice: 0, hidden: new Set() };
+  const read = () => {
+    shown.mode = modes.find((radio) => radio.checked)?.value ?? onlyMode;
+    shown.slice = Number(slider?.value ?? 0);
+    const isCounts = shown.mode === "counts";
+    caption.textContent = (isCounts && caption.dataset.counts) || (captions[shown.slice] ?? own);
+    plot.setAttribute("aria-label", `${panel.querySelector("h3").textContent}. ${caption.textContent}`);
     if (!slider) return;
-    slider.disabled = mode === "counts";
-    slider.nextElementSibling.textContent = mode === "counts" ? "all" : labels[slice];
-    slider.setAttribute("aria-valuetext", labels[slice]);
+    slider.disabled = isCounts;
+    slider.nextElementSibling.textContent = isCounts ? "all" : labels[shown.slice];
+    slider.setAttribute("aria-valuetext", labels[shown.slice]);
   };
-  for (const control of [...modes, slider]) control?.addEventListener("input", show);
-  show();
+  for (const control of [...modes, slider]) control?.addEventListener("input", () => { read(); plot.redraw(); });
+  read();
+  return shown;
+}
+
+// An entry hides what has its key on every slice, until it is clicked again; a double click shows all.
+function connectLegend(plot, hidden) {
+  plot.on("plotly_legendclick", ({ data, curveNumber }) => {
+    const { key } = data[curveNumber].meta;
+    if (!hidden.delete(key)) hidden.add(key);
+    plot.redraw();
+    return false;
+  });
+  plot.on("plotly_legenddoubleclick", () => {
+    hidden.clear();
+    plot.redraw();
+    return false;
+  });
 }
 
 // -- light and dark --------------------------------------------------------------------------------------------------
@@ -56,7 +114,7 @@ const themeButton = document.getElementById("theme");
 function setTheme(dark) {
   root.dataset.theme = dark ? "dark" : "light";
   themeButton.setAttribute("aria-pressed", String(dark));
-  for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) Plotly.relayout(plot, { "font.color": ink() });
+  for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) plot.redraw();
 }
 themeButton.addEventListener("click", () => setTheme(root.dataset.theme !== "dark"));
 setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
