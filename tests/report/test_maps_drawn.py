@@ -116,7 +116,8 @@ def test_on_the_map_by_step_a_trial_is_drawn_as_it_was_by_then(trials: pd.DataFr
     axes = SPACE.searched
     model = step_map(surface, SPACE, axes["learning_rate"], axes["batch_size"])
     traces = {trace.name: trace for trace in of_trials(by_step_figure(trials, model, SPACE))}
-    died = {int(row.number): int(row.steps) for row in trials.itertuples() if row.outcome == "diverged"}
+    ended = trials[trials["outcome"] == "diverged"]
+    died = dict(zip(ended["number"].tolist(), ended["steps"].tolist(), strict=True))
     for name, by_then in ((DIED, True), (FINITE, False)):
         meta = traces[name].meta
         for number, first, last in zip(traces[name].customdata, meta["first"], meta["last"], strict=True):

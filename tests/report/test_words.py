@@ -100,7 +100,7 @@ def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> N
 def markers(figure: Any, slices: int) -> list[int]:
     """How many trials are drawn in full, slice by slice."""
     found = [place for t in figure.data if (t.meta or {}).get("trials") for place in t.meta["first"]]
-    return np.bincount(found, minlength=slices).tolist()
+    return [int(count) for count in np.bincount(found, minlength=slices)]
 
 
 def test_a_map_counts_the_trials_that_it_draws_on_every_slice() -> None:
