@@ -102,9 +102,16 @@ def trials_meta(name: str) -> dict[str, Any]:
     return {"trials": True, "key": name}
 
 
-def trials_trace(
-    trials: pd.DataFrame, axes: tuple[Axis, Axis], outcome: Outcome, stay: Stay, *, names: Iterable[str], shown: int
-) -> go.Scatter:
+def trials_traces(
+    trials: pd.DataFrame,
+    axes: tuple[Axis, Axis],
+    outcome: Outcome,
+    stay: Stay,
+    *,
+    names: Iterable[str],
+    shown: int,
+    entry: str = "",
+) -> list[go.Scatter]:
     """Trials of one outcome on a map, and the entry of the legend that hides them.
 
     Args:
@@ -114,20 +121,24 @@ def trials_trace(
         stay: the slices on which they are drawn in full.
         names: of the dimensions, for the pointer.
         shown: the slice that is shown first.
+        entry: what the legend says; by default the outcome.
     """
-    x, y = axes
+    entry = entry or outcome.value
     stretch = {"first": stay.first.tolist(), "last": stay.last.tolist(), "pale": stay.is_pale}
-    return go.Scatter(
-        x=spread(x, trials),
-        y=spread(y, trials),
-        mode="markers",
-        name=outcome.value,
+    common = {"mode": "markers", "name": entry, "legendgroup": entry}
+    marks = go.Scatter(
+        **common,
+        x=spread(axes[0], trials),
+        y=spread(axes[1], trials),
         text=hover(trials, names),
         customdata=trials[columns.NUMBER].tolist(),
         hovertemplate="%{text}<extra></extra>",
+        showlegend=False,
         marker={**outcome_marker(outcome), **stay.looks(shown)},
-        meta={**trials_meta(outcome.value), **stretch},
+        meta={**trials_meta(entry), **stretch},
     )
+    # An entry of its own: Plotly would make that of trials of which most are pale a pale one.
+    return [marks, go.Scatter(**common, x=[None], y=[None], marker=outcome_marker(outcome), meta={"key": entry})]
 
 
 def spread(axis: Axis, trials: pd.DataFrame) -> list[float]:

@@ -15,7 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import PairMap, divergence_cells
-from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_trace
+from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_traces
 from stability_sweep.report.panels.hatching import hatched, hatched_entry
 from stability_sweep.report.theme import (
     INK,
@@ -75,7 +75,8 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None,
     for outcome in OUTCOME_STYLE:
         part = (shown[columns.OUTCOME] == outcome.value).to_numpy()
         if part.any():
-            figure.add_trace(trials_trace(shown[part], (x, y), outcome, stay.of(part), names=space, shown=first))
+            for trace in trials_traces(shown[part], (x, y), outcome, stay.of(part), names=space, shown=first):
+                figure.add_trace(trace)
     if model is not None:
         add_model_legend(figure)
     return style_map(figure, x, y, model)
@@ -101,7 +102,6 @@ def style_map(figure: go.Figure, x: Axis, y: Axis, model: PairMap | None) -> go.
     return figure.update_layout(
         meta={"marks": marks, "places": places},
         margin={"l": 60, "r": 10, "t": LEGEND_ROW * (entries + 1) + 12, "b": 104},  # on a phone an entry is a row
-        legend={"itemsizing": "constant"},
         **{MODEL_LEGEND: upper},
     )
 

@@ -10,7 +10,7 @@ from stability_sweep.analysis import Analysis, PairMap, table_names
 from stability_sweep.analysis.baseline import baseline_in_words
 from stability_sweep.analysis.periods import Lives
 from stability_sweep.report.blocks import Exhibit
-from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_trace
+from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_traces
 from stability_sweep.report.panels.hatching import hatched, hatched_entry
 from stability_sweep.report.panels.map_drawing import MODEL, MODEL_LEGEND, add_model_legend, model_traces, style_map
 from stability_sweep.report.wording import plural
@@ -130,8 +130,9 @@ def _trials_traces(trials: pd.DataFrame, model: PairMap, space: SearchSpace, fir
         (FINITE, Outcome.STABLE, end > 0, Stay(np.zeros_like(end), end - 1, is_pale=False)),
         (DIED, Outcome.DIVERGED, died & (end <= last), Stay(end, last, is_pale=False)),
     )
-    traces = []
-    for name, outcome, part, stay in shown:
-        trace = trials_trace(trials[part], (model.x, model.y), outcome, stay.of(part), names=space, shown=first)
-        traces.append(trace.update(name=name, meta={**trace.meta, "key": name}))
-    return traces
+    axes = (model.x, model.y)
+    return [
+        trace
+        for entry, outcome, part, stay in shown
+        for trace in trials_traces(trials[part], axes, outcome, stay.of(part), names=space, shown=first, entry=entry)
+    ]
