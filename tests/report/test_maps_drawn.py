@@ -10,11 +10,12 @@ import plotly.graph_objects as go
 import pytest
 
 from stability_sweep.analysis.maps import PairMap, pair_map, pair_maps, step_map
+from stability_sweep.analysis.periods import Lives
 from stability_sweep.analysis.surface import Surface, fit_surface
 from stability_sweep.report.panels.drawn_trials import MOST_DRAWN, Stay, drawn, hover
 from stability_sweep.report.panels.hatching import hatched
 from stability_sweep.report.panels.map_drawing import HALF_LINE, UNCERTAIN, stability_map
-from stability_sweep.report.panels.maps_by_step import DIED, FINITE, by_step_figure
+from stability_sweep.report.panels.maps_by_step import DIED, FINITE, by_step_figure, counts_by
 from stability_sweep.report.theme import DARK, LINE, MARK_SIZE, PALE_SIZE
 from tests.analysis.simulation import definition, simulate, soft
 
@@ -134,3 +135,11 @@ def test_no_color_of_a_map_but_those_of_its_legend_and_axes_changes_in_the_dark(
     on_map = [trace for trace in figure.data if trace.type == "contour" or (trace.meta or {}).get("trials")]
     for trace in on_map:
         assert not any(color in str(trace.to_plotly_json()) for color in DARK)
+
+
+def test_beyond_every_horizon_nobody_is_said_to_have_diverged(trials: pd.DataFrame) -> None:
+    """Of those that were known to live so long, all 43 of 43 once had."""
+    lives = Lives.of(trials)
+    died = int((trials["outcome"] == "diverged").sum())
+    assert counts_by(lives, 100) == f"{died} of 60 had diverged"
+    assert counts_by(lives, 1000) == "nobody trained so long"

@@ -38,15 +38,15 @@ from stability_sweep.typing import Array
 CELL_GAP = 2
 """Pixels between the cells of the raw counts."""
 
-MAP_HEIGHT = 560
-"""Pixels, of which the legend above and the scale below take about 160."""
+MAP_HEIGHT = 580
+"""Pixels, of which the legends above and the scale below take about 200."""
 
 HALF_LINE, UNCERTAIN = "50% line", "uncertain: band on both sides"
 """Entries of the second legend, which tells what the model says; the first one tells trials by outcome."""
 
 MODEL_LEGEND = "legend2"
-LEGEND_ROW = 24
-"""Pixels."""
+LEGEND_ROW, TOOLS = 24, 26
+"""Pixels of a row of a legend, and of Plotly's own buttons above."""
 
 MODEL, COUNTS = "model", "counts"
 """What a map shows."""
@@ -98,10 +98,22 @@ def style_map(figure: go.Figure, x: Axis, y: Axis, model: PairMap | None) -> go.
         for letter, axis, positions in (("x", x, model.x_positions), ("y", y, model.y_positions)):
             places[letter] = [f"{axis.title} {axis.words(position)}" for position in positions.tolist()]
     entries = sum(trace.legend == MODEL_LEGEND for trace in figure.data)
-    upper = {"orientation": "h", "x": 0, "xref": "paper", "y": 1, "yref": "container", "yanchor": "top"}
+    upper = {
+        "orientation": "h",
+        "x": 0,
+        "xref": "paper",
+        "y": 1 - TOOLS / MAP_HEIGHT,
+        "yref": "container",
+        "yanchor": "top",
+    }
     return figure.update_layout(
         meta={"marks": marks, "places": places},
-        margin={"l": 60, "r": 10, "t": LEGEND_ROW * (entries + 1) + 12, "b": 104},  # on a phone an entry is a row
+        margin={
+            "l": 60,
+            "r": 18,
+            "t": TOOLS + LEGEND_ROW * (entries + 1) + 6,
+            "b": 104,
+        },  # on a phone an entry is a row
         **{MODEL_LEGEND: upper},
     )
 

@@ -30,7 +30,7 @@ def by_step_exhibit(analysis: Analysis) -> Exhibit | None:
     lives = Lives.of(analysis.trials)
     first = last_observed(model, int(lives.steps.max()))
     labels = [
-        f"{piece.label} ({_counts_by(lives, step)})" for piece, step in zip(model.slices, model.steps, strict=True)
+        f"{piece.label} ({counts_by(lives, step)})" for piece, step in zip(model.slices, model.steps, strict=True)
     ]
     captions = [by_step_finding(analysis, model, index) for index in range(len(model.slices))]
     return Exhibit(
@@ -95,7 +95,7 @@ def by_step_finding(analysis: Analysis, model: PairMap, index: int) -> str:
         told += f" (by step {model.steps[index - 1]} on {earlier:.0%})"
     standing = baseline_in_words(analysis.study.space, [model.x.name, model.y.name])
     return (
-        f"{told}; {_counts_by(lives, step)}. Every one of {plural(len(lives.steps), 'trial')} counts for as long as it "
+        f"{told}; {counts_by(lives, step)}. Every one of {plural(len(lives.steps), 'trial')} counts for as long as it "
         f"was under observation, and is drawn on the steps up to which it was. {standing}"
     ).strip()
 
@@ -105,11 +105,13 @@ def _likely_share(model: PairMap, index: int) -> float:
     return float(np.nanmean(model.grid(columns.MEDIAN, index) > 0.5))
 
 
-def _counts_by(lives: Lives, step: int) -> str:
+def counts_by(lives: Lives, step: int) -> str:
     """``34 of 48 had diverged``; trials that ended before that step without diverging are not counted."""
+    if not (lives.steps >= step).any():
+        return "nobody trained so long"
     known = int(((lives.steps >= step) | lives.diverged).sum())
     died = int((lives.diverged & (lives.steps <= step)).sum())
-    return f"{died} of {known} had diverged" if known else "nobody trained so long"
+    return f"{died} of {known} had diverged"
 
 
 def _trials_traces(trials: pd.DataFrame, model: PairMap, space: SearchSpace, first: int) -> list[go.Scatter]:
