@@ -80,7 +80,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             version=__version__,
             created_at=creation_time(),
             refresh_seconds=None,
-            payload=Payload.of(frame, tables, {}, first.study.space),
+            payload=Payload.of(frame, tables, {}, {*first.study.space, *second.study.space}),
         ),
     )
 

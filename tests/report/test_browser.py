@@ -3,89 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Page
 
 from stability_sweep.report import analyse_study, write_comparison, write_study_report
 from stability_sweep.report.theme import DARK, QUALITATIVE
 from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources import StoredSource
-from stability_sweep.storage import Database, Repository
+from stability_sweep.storage import Repository
 from stability_sweep.targets.rhvae.signals import SIGNALS
-from tests.conftest import StudyBuilder, build_study, diverges_above, make_definition, make_result
+from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
+from tests.report.browsing import opened
 from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
-
-CHROMIUM_FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
-
-
-HARMLESS = ("GPU stall due to ReadPixels", "willReadFrequently")
-"""What Chromium says about WebGL without a graphics card, and about how Plotly reads canvases."""
-
-
-@pytest.fixture(scope="module")
-def browser(chromium: str) -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
-        yield launched
-        launched.close()
-
-
-@pytest.fixture
-def complaints() -> list[str]:
-    """Console errors, script errors and network requests."""
-    return []
-
-
-@pytest.fixture(scope="module")
-def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("report")
-    database = Database.open(f"sqlite:///{folder / 'study.db'}", create=True)
-    repository = Repository(database)
-    study = build_study(repository, diverges_above(1e-3), trials=30)
-    trial_id = repository.trial_ids(study, [0])[0]
-    repository.save_telemetry(trial_id, Telemetry(np.arange(1, 41), np.full((40, len(SIGNALS)), 3.0), tuple(SIGNALS)))
-    write_study_report(StoredSource(repository, study), folder / "report.html")
-    database.close()
-    return folder / "report.html"
-
-
-def opened(browser: Browser, path: Path, complaints: list[str], **options: Any) -> Page:
-    page = browser.new_page(**{"viewport": {"width": 1240, "height": 900}, **options})
-    page.on(
-        "console",
-        lambda m: (
-            complaints.append(m.text)
-            if m.type in ("error", "warning") and not any(words in m.text for words in HARMLESS)
-            else None
-        ),
-    )
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("request", lambda r: None if r.url.startswith(("file:", "data:", "blob:")) else complaints.append(r.url))
-    page.goto(path.as_uri())
-    page.wait_for_selector("html[data-ready=yes]", timeout=1000 * HANG_SECONDS)
-    return page
-
-
-@pytest.fixture
-def page(browser: Browser, report: Path, complaints: list[str]) -> Iterator[Page]:
-    page = opened(browser, report, complaints)
-    yield page
-    page.close()
 
 
 MAP = "document.querySelector('#maps .plot')"
@@ -248,8 +181,8 @@ def test_the_table_sorts_by_number_both_ways(page: Page) -> None:
 def test_a_row_opens_its_trial_with_the_keyboard(page: Page) -> None:
     page.locator("#trial-table button.open").first.focus()
     page.keyboard.press("Enter")
-    assert page.locator("#trial-table tr.detail .signal").count() == 6
-    assert page.locator("#trial-table tr.detail polyline").count() == 6
+    assert page.locator("#trial-table tr.detail .signal").count() == len(SIGNALS)
+    assert page.locator("#trial-table tr.detail polyline").count() == len(SIGNALS)
     page.keyboard.press("Enter")
     assert page.locator("#trial-table tr.detail").count() == 0
 

@@ -71,7 +71,7 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
     ]
     figures = page.select("figure.drawn")
     assert len(figures) >= 10
-    assert all(figure.select_one("figcaption") and figure.select_one("[aria-label]") for figure in figures)
+    assert all(figure.select_one("figcaption") for figure in figures)
     assert len(page.select(".key-figure")) == 5
     assert page.select_one(".notice") is None
 
@@ -104,7 +104,7 @@ def test_the_payload_lists_every_trial_and_every_table(
     page = page_of(repository, finished_study, tmp_path / "r.html")
     content = payload_of(page)
     assert [row[0] for row in content["trials"]] == list(range(20))
-    assert content["columns"][:5] == ["number", "learning_rate", "batch_size", "clip_norm", "outcome"]
+    assert content["columns"][:5] == ["number", "outcome", "learning_rate", "batch_size", "clip_norm"]
     for button in page.select("button.download"):
         assert str(button["data-csv"]) in content["csv"]
     assert content["csv"]["trials"].count("\n") == 21
@@ -211,7 +211,7 @@ def test_a_study_of_one_outcome_only_has_a_page(
 ) -> None:
     study = finished_study(lambda point: make_result(outcome), trials=7)
     page = written(repository, study, tmp_path / "r.html")
-    assert {row[4] for row in payload_of(page)["trials"]} == {outcome.value}
+    assert {row[1] for row in payload_of(page)["trials"]} == {outcome.value}
 
 
 def test_a_study_of_one_dimension_has_counts_instead_of_maps(

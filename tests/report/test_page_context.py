@@ -28,7 +28,8 @@ from tests.conftest import ROOT, StudyBuilder, diverges_above, make_result
 from tests.report.test_page import Soup, payload_of
 
 PAGE = (ROOT / "docs" / "page-context.md").read_text(encoding="utf-8")
-SCRIPT = (Path(stability_sweep.report.page.__file__).parent / "templates" / "page.js").read_text(encoding="utf-8")
+TEMPLATES = Path(stability_sweep.report.page.__file__).parent / "templates"
+SCRIPT = "".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.js")))
 
 SEEN_BY_THE_TEMPLATE = (PageContext, KeyFigure, Section, Exhibit, Table)
 SEEN_BY_THE_SCRIPT = (Payload, TrialDetail, AutopsyDetail)
@@ -68,7 +69,7 @@ def test_the_template_uses_every_key(
 
 
 def test_the_script_uses_every_key() -> None:
-    connect = re.search(r"function connectTrials\(\{ (.*?) \}\)", SCRIPT)
+    connect = re.search(r"constructor\(\{ (.*?) \}\)", SCRIPT)
     assert connect is not None
     content = set(connect[1].split(", ")) | set(re.findall(r"\bcontent\.(\w+)", SCRIPT))
     autopsy = set(re.findall(r"\bdetail\.autopsy\.(\w+)", SCRIPT))
@@ -98,5 +99,8 @@ def test_the_payload_has_these_keys(repository: Repository, finished_study: Stud
     assert set(whole) | set(broken) == keys(TrialDetail)
     assert set(broken) == {"damaged"}
     assert set(whole["autopsy"]) == keys(AutopsyDetail)
-    assert set(whole["signals"]) == set(SHOWN_SIGNALS)
-    assert {len(values) for values in whole["signals"].values()} == {48}
+    assert set(whole["signals"]) == set(SIGNALS)
+    assert list(whole["signals"])[: len(SHOWN_SIGNALS)] == list(SHOWN_SIGNALS)
+    assert {name for name, values in whole["signals"].items() if len(values) == 48} == set(SHOWN_SIGNALS)
+    assert {len(values) for values in whole["signals"].values()} == {16, 48}
+    assert (whole["measured"], whole["last_step"]) == (100, 100)

@@ -14,9 +14,8 @@ import pandas as pd
 
 from stability_sweep.analysis import table_names
 from stability_sweep.report.cells import json_number, plain_columns
-from stability_sweep.report.files.csv_file import csv_of_table
+from stability_sweep.report.files.csv_file import csv_of_table, csv_text
 from stability_sweep.results import columns
-from stability_sweep.results.numbers import DIGITS
 from stability_sweep.sources.frame import with_gaps
 from stability_sweep.space.off import OFF, is_off
 
@@ -33,6 +32,12 @@ NOT_LISTED = (
     columns.FAILURE,
 )
 """Columns of the frame that the page's table leaves out; they are in the CSV."""
+
+LISTED_FIRST = (columns.NUMBER, columns.STUDY, columns.OUTCOME)
+"""The table's first columns; the dimensions follow."""
+
+LISTED_NEXT = ("yardstick", columns.VALIDATION_LOSS)
+"""Those after the dimensions: how good a trial was on held-out data, as far as the frame knows."""
 
 JsonNumber = float | int | str | None
 """A number as `results.numbers` spells it in JSON."""
@@ -52,7 +57,11 @@ class TrialDetail:
     """What the page tells of one trial beyond its row; what is None is not sent."""
 
     signals: dict[str, list[JsonNumber]] | None = None
-    """Series of telemetry, thinned out evenly, by name."""
+    """Every series of its telemetry, thinned out evenly, by name; those that say most come first."""
+    measured: int | None = None
+    """Steps of which telemetry is stored."""
+    last_step: int | None = None
+    """The last of these; the first is 1."""
     autopsy: AutopsyDetail | None = None
     damaged: str | None = None
     """Why telemetry or autopsy cannot be read."""
@@ -88,8 +97,9 @@ class Payload:
             dimensions: the columns that are dimensions: infinity means "off" there, and nowhere else.
         """
         listed = with_gaps(listed_trials(frame))
-        shown = [name for name in listed.columns if name not in NOT_LISTED]
-        csv = {name: csv_of_table(listed if name == table_names.TRIALS else table) for name, table in tables.items()}
+        shown = _in_order([name for name in listed.columns if name not in NOT_LISTED], dimensions)
+        csv = {name: csv_of_table(table) for name, table in tables.items() if name != table_names.TRIALS}
+        csv[table_names.TRIALS] = csv_text(plain_columns(listed))
         return cls(shown, _rows(listed[shown], dimensions), dict(details), csv)
 
     def packed(self) -> str:
@@ -122,10 +132,16 @@ def _as_json(detail: TrialDetail) -> dict[str, Any]:
     return {name: value for name, value in asdict(detail).items() if value is not None}
 
 
+def _in_order(names: Collection[str], dimensions: Collection[str]) -> list[str]:
+    """What a reader looks for first, from the left: which trial, how it ended, at which point, how good it was."""
+    wanted = [*LISTED_FIRST, *(name for name in names if name in dimensions), *LISTED_NEXT, *names]
+    return [name for name in dict.fromkeys(wanted) if name in names]
+
+
 def _rows(table: pd.DataFrame, dimensions: Collection[str]) -> list[list[Any]]:
-    """The trials' rows; "off" where a dimension is infinite."""
+    """The trials' rows, with all digits; "off" where a dimension is infinite."""
     cells = [
-        [OFF if name in dimensions and is_off(value) else json_number(value, DIGITS) for value in values]
+        [OFF if name in dimensions and is_off(value) else json_number(value) for value in values]
         for name, values in plain_columns(table).items()
     ]
     return [list(row) for row in zip(*cells, strict=True)]

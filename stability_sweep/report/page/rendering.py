@@ -13,6 +13,7 @@ from markupsafe import Markup
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.page.context import PageContext
 from stability_sweep.report.page.payload import Payload, packed
+from stability_sweep.report.page.still import main_map, still_picture
 from stability_sweep.report.theme import DARK
 
 
@@ -34,7 +35,12 @@ def rendered(context: PageContext) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"figure_json": figure_json, "packed": _packed}
+    environment.filters |= {
+        "figure_json": figure_json,
+        "packed": _packed,
+        "main_map": main_map,
+        "still_picture": still_picture,
+    }
     return environment.get_template("page.html.j2").render(
         page=context, plotly_gzip_base64=plotly_script(), dark_colors=DARK
     )

@@ -19,10 +19,16 @@ function darkened(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, UNCOLORED.has(key) ? part : darkened(part)]));
 }
 
+const isTouch = matchMedia("(pointer: coarse)").matches;
 const figureConfig = {
-  responsive: true, displaylogo: false, plotlyServerURL: "",
+  responsive: true, displaylogo: false, plotlyServerURL: "", displayModeBar: isTouch ? false : "hover",
   modeBarButtonsToRemove: ["sendChartToCloud", "lasso2d", "select2d"],
 };
+
+function fixForTouch(layout) {  // a finger that begins on a figure scrolls the page
+  layout.dragmode = false;
+  for (const key of Object.keys(layout)) if (/^[xy]axis\d*$/.test(key)) layout[key].fixedrange = true;
+}
 
 async function drawFigures() {
   const library = document.createElement("script");
@@ -32,9 +38,12 @@ async function drawFigures() {
     const plot = panel.querySelector(".plot");
     const figure = JSON.parse(panel.querySelector("script.figure").textContent);
     figure.layout.uirevision = "kept";  // what the reader zoomed and hid stays when colors or slices change
+    if (isTouch) fixForTouch(figure.layout);
     const shown = figure.layout.meta?.marks ? connectMap(panel, plot, figure) : null;
     plot.redraw = () => draw(plot, figure, shown);
+    plot.replaceChildren();  // the still picture has served
     await plot.redraw();
+    for (const svg of plot.querySelectorAll(".main-svg")) svg.setAttribute("aria-hidden", "true");  // its caption says it
     if (shown) connectLegend(plot, shown.hidden);
     root.dataset.first ??= String(performance.now());
     await pause();  // the reader may scroll before the last figure is drawn
@@ -82,7 +91,6 @@ function connectMap(panel, plot, figure) {
     shown.slice = Number(slider?.value ?? 0);
     const isCounts = shown.mode === "counts";
     caption.textContent = (isCounts && caption.dataset.counts) || (captions[shown.slice] ?? own);
-    plot.setAttribute("aria-label", `${panel.querySelector("h3").textContent}. ${caption.textContent}`);
     if (!slider) return;
     slider.disabled = isCounts;
     slider.nextElementSibling.textContent = isCounts ? "all" : labels[shown.slice];
@@ -111,177 +119,16 @@ function connectLegend(plot, hidden) {
 // -- light and dark --------------------------------------------------------------------------------------------------
 
 const themeButton = document.getElementById("theme");
-function setTheme(dark) {
-  root.dataset.theme = dark ? "dark" : "light";
-  themeButton.setAttribute("aria-pressed", String(dark));
+const systemTheme = matchMedia("(prefers-color-scheme: dark)");
+const ownTheme = () => systemTheme.matches ? "dark" : "light";
+function setTheme(theme) {
+  root.dataset.theme = theme;
+  themeButton.setAttribute("aria-pressed", String(theme === "dark"));
   for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) plot.redraw();
 }
-themeButton.addEventListener("click", () => setTheme(root.dataset.theme !== "dark"));
-setTheme(matchMedia("(prefers-color-scheme: dark)").matches);
-matchMedia("(prefers-color-scheme: dark)").addEventListener("change", (event) => setTheme(event.matches));
-// Paper is white whatever the screen is.
-let before = null;
-addEventListener("beforeprint", () => { before = root.dataset.theme; setTheme(false); });
-addEventListener("afterprint", () => { if (before) setTheme(before === "dark"); });
-
-// -- tables ----------------------------------------------------------------------------------------------------------
-
-const ROWS_PER_PAGE = 50;
-const NEVER = "–";  // what was never measured; a number that is not finite is a text
-
-function connectDownloads(csv) {
-  for (const button of document.querySelectorAll("button.download")) {
-    const name = button.dataset.csv;
-    if (csv[name] === undefined) { button.remove(); continue; }
-    button.addEventListener("click", () => {
-      const link = element("a", "", { href: URL.createObjectURL(new Blob([csv[name]], { type: "text/csv" })), download: `${name}.csv` });
-      link.click();
-      URL.revokeObjectURL(link.href);
-    });
-  }
-}
-
-function connectTrials({ columns, trials, details }) {
-  const table = document.getElementById("trial-table");
-  const outcomePlace = columns.indexOf("outcome");
-  const filter = document.getElementById("outcome-filter");
-  const text = document.getElementById("text-filter");
-  let sortPlace = null, ascending = true, page = 0;
-  for (const outcome of new Set(trials.map((row) => row[outcomePlace]))) filter.append(element("option", outcome, { value: outcome }));
-
-  const head = element("tr");
-  columns.forEach((column, place) => {
-    const cell = element("th", "", { scope: "col" });
-    const button = element("button", column.replaceAll("_", " "), { type: "button" });
-    button.addEventListener("click", () => {
-      ascending = sortPlace === place ? !ascending : true;
-      sortPlace = place;
-      for (const other of head.children) other.removeAttribute("aria-sort");
-      cell.setAttribute("aria-sort", ascending ? "ascending" : "descending");
-      show();
-    });
-    cell.append(button);
-    head.append(cell);
-  });
-  table.tHead.append(head);
-
-  const infinite = new Map([["inf", Infinity], ["off", Infinity], ["-inf", -Infinity]]);
-  const number = (value) => infinite.get(value) ?? Number(value);
-  const last = (value) => value === null ? 2 : value === "nan" ? 1 : 0;
-  const compare = (a, b) => {
-    if (last(a) || last(b)) return last(a) - last(b);  // NaN stays last, after it what was never measured
-    if (number(a) === number(b)) return 0;  // infinities too, whose difference is NaN
-    const order = Number.isNaN(number(a)) || Number.isNaN(number(b)) ? String(a).localeCompare(String(b)) : number(a) - number(b);
-    return ascending ? order : -order;
-  };
-  function found() {
-    const wanted = text.value.trim().toLowerCase();
-    const rows = trials.filter((row) => (!filter.value || row[outcomePlace] === filter.value)
-      && (!wanted || row.some((value) => String(value ?? "").toLowerCase().replaceAll("_", " ").includes(wanted))));
-    return sortPlace === null ? rows : rows.sort((a, b) => compare(a[sortPlace], b[sortPlace]));
-  }
-  function show() {
-    const rows = found(), pages = Math.max(1, Math.ceil(rows.length / ROWS_PER_PAGE));
-    page = Math.min(Math.max(page, 0), pages - 1);
-    document.getElementById("count").textContent = `${rows.length} of ${trials.length} trials`;
-    document.getElementById("page").textContent = `page ${page + 1} of ${pages}`;
-    document.getElementById("previous").disabled = page === 0;
-    document.getElementById("next").disabled = page === pages - 1;
-    table.tBodies[0].replaceChildren(...rows.slice(page * ROWS_PER_PAGE, (page + 1) * ROWS_PER_PAGE).map(rowOf));
-  }
-  function textOf(value) {
-    if (value === null) return NEVER;
-    if (typeof value === "number" && value !== 0 && Math.abs(value) < 1e-3) return value.toExponential();
-    return String(value).replaceAll("_", " ");
-  }
-  function rowOf(row) {
-    const line = element("tr");
-    row.forEach((value, place) => {
-      const cell = element("td", textOf(value));
-      if (place === 0) {
-        const button = element("button", String(value), { type: "button", className: "open" });
-        button.setAttribute("aria-expanded", "false");
-        cell.replaceChildren(button);
-      }
-      if (place === outcomePlace) cell.className = `mark ${value}`;
-      line.append(cell);
-    });
-    line.addEventListener("click", () => open(line, row));
-    return line;
-  }
-  function open(line, row) {
-    const button = line.querySelector("button");
-    const isOpen = button.getAttribute("aria-expanded") === "true";
-    button.setAttribute("aria-expanded", String(!isOpen));
-    if (isOpen) { line.nextElementSibling.remove(); return; }
-    const cell = element("td", "", { colSpan: columns.length });
-    cell.append(detailOf(details[row[0]], row[0]));
-    const wrapper = element("tr", "", { className: "detail" });
-    wrapper.append(cell);
-    line.after(wrapper);
-  }
-  for (const control of [filter, text]) control.addEventListener("input", () => { page = 0; show(); });
-  document.getElementById("previous").addEventListener("click", () => { page -= 1; show(); });
-  document.getElementById("next").addEventListener("click", () => { page += 1; show(); });
-  show();
-}
-
-function detailOf(detail, number) {
-  const box = element("div", "", { className: "trial" });
-  if (!detail) {
-    box.append(element("p", `No telemetry of trial ${number} is kept on this page; ask \`stability-sweep show NAME ${number}\`.`));
-    return box;
-  }
-  if (detail.damaged) box.append(element("p", detail.damaged));
-  if (detail.autopsy) {
-    box.append(element("p", detail.autopsy.sentence));
-    const trail = element("ol");
-    for (const line of detail.autopsy.trail) trail.append(element("li", line));
-    if (detail.autopsy.trail.length) box.append(trail);
-  }
-  for (const [name, values] of Object.entries(detail.signals ?? {})) {
-    const item = element("div", "", { className: "signal" });
-    item.append(element("b", name.replaceAll("_", " ")), sparkline(values), element("span", `${values[0] ?? NEVER} to ${values.at(-1) ?? NEVER}`));
-    box.append(item);
-  }
-  return box;
-}
-
-function sparkline(values) {
-  const WIDTH = 220, HEIGHT = 34, make = (tag) => document.createElementNS("http://www.w3.org/2000/svg", tag);
-  const finite = values.filter((value) => typeof value === "number");
-  const isLog = finite.length > 0 && Math.min(...finite) > 0 && Math.max(...finite) > 100 * Math.min(...finite);
-  const scaled = values.map((value) => typeof value !== "number" ? null : isLog ? Math.log(value) : value);
-  const shown = scaled.filter((value) => value !== null);
-  const low = Math.min(...shown), span = Math.max(...shown) - low || 1;
-  const svg = make("svg");
-  svg.setAttribute("viewBox", `0 0 ${WIDTH} ${HEIGHT}`);
-  svg.setAttribute("aria-hidden", "true");
-  const x = (place) => 4 + (place / Math.max(1, values.length - 1)) * (WIDTH - 8);
-  const line = make("polyline");
-  line.setAttribute("points", scaled.flatMap((value, place) => value === null ? [] : [`${x(place).toFixed(1)},${(HEIGHT - 5 - ((value - low) / span) * (HEIGHT - 10)).toFixed(1)}`]).join(" "));
-  svg.append(line);
-  scaled.forEach((value, place) => {
-    if (value !== null) return;
-    const cross = make("text");
-    cross.setAttribute("x", x(place));
-    cross.setAttribute("y", 13);
-    cross.textContent = "×";
-    svg.append(cross);
-  });
-  return svg;
-}
-
-// -- start -----------------------------------------------------------------------------------------------------------
-
-drawFigures().catch((error) => {
-  for (const plot of document.querySelectorAll(".plot:not(.js-plotly-plot)")) {
-    plot.classList.add("failed");
-    plot.textContent = `This figure needs a browser of 2023 or later (${error.message}).`;
-  }
-}).then(() => unpack("payload-gzip")).then((text) => {
-  const content = JSON.parse(text);
-  connectDownloads(content.csv);
-  connectTrials(content);
-  root.dataset.ready = "yes";
+themeButton.addEventListener("click", () => {
+  setTheme(root.dataset.theme === "dark" ? "light" : "dark");
+  writeAddress();
 });
+setTheme(ownTheme());
+systemTheme.addEventListener("change", () => setTheme(ownTheme()));
