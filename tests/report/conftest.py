@@ -18,7 +18,7 @@ from tests.conftest import build_study, diverges_above
 from tests.report.browsing import CHROMIUM_FLAGS, opened
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser(chromium: str) -> Iterator[Browser]:
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
@@ -32,7 +32,7 @@ def complaints() -> list[str]:
     return []
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("report")
     database = Database.open(f"sqlite:///{folder / 'study.db'}", create=True)

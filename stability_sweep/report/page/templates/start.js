@@ -1,5 +1,7 @@
 // -- start -----------------------------------------------------------------------------------------------------------
 
+let table = null;
+
 drawFigures().catch((error) => {
   for (const plot of document.querySelectorAll(".plot:not(.js-plotly-plot)")) {
     plot.classList.add("failed");
@@ -9,7 +11,7 @@ drawFigures().catch((error) => {
   const content = JSON.parse(text);
   const heightBefore = scrollY;
   connectDownloads(content.csv);
-  new TrialTable(content);
+  table = new TrialTable(content);
   restore();
   if (["trials", "appendix"].includes(addressParts().section) && scrollY === heightBefore) goToSection();
   root.dataset.ready = "yes";
