@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, ViewportSize
 
 from tests.waiting import HANG_SECONDS
 
@@ -24,8 +24,11 @@ HARMLESS = ("GPU stall due to ReadPixels", "willReadFrequently")
 """What Chromium says about WebGL without a graphics card, and about how Plotly reads canvases."""
 
 
+VIEWPORT: ViewportSize = {"width": 1240, "height": 900}
+
+
 def opened(browser: Browser, path: Path, complaints: list[str], **options: Any) -> Page:
-    page = browser.new_page(**{"viewport": {"width": 1240, "height": 900}, **options})
+    page = browser.new_page(**{"viewport": VIEWPORT, **options})
     page.on(
         "console",
         lambda m: (

@@ -15,7 +15,8 @@ from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Database, Repository
 from stability_sweep.targets.rhvae.signals import SIGNALS
 from tests.conftest import build_study, diverges_above
-from tests.report.browsing import CHROMIUM_FLAGS, opened
+from tests.report.browsing import CHROMIUM_FLAGS, VIEWPORT, opened
+from tests.waiting import HANG_SECONDS
 
 
 @pytest.fixture(scope="package")
@@ -26,10 +27,16 @@ def browser(chromium: str) -> Iterator[Browser]:
         launched.close()
 
 
-@pytest.fixture
-def complaints() -> list[str]:
-    """Console errors, script errors and network requests."""
+@pytest.fixture(scope="package")
+def heard() -> list[str]:
     return []
+
+
+@pytest.fixture
+def complaints(heard: list[str]) -> list[str]:
+    """Console errors, script errors and network requests of this test's pages."""
+    heard.clear()
+    return heard
 
 
 @pytest.fixture(scope="package")
@@ -45,8 +52,19 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "report.html"
 
 
-@pytest.fixture
-def page(browser: Browser, report: Path, complaints: list[str]) -> Iterator[Page]:
-    page = opened(browser, report, complaints)
+@pytest.fixture(scope="package")
+def open_page(browser: Browser, report: Path, heard: list[str]) -> Iterator[Page]:
+    page = opened(browser, report, heard)
     yield page
     page.close()
+
+
+@pytest.fixture
+def page(open_page: Page, report: Path, complaints: list[str]) -> Page:
+    """The report as it opens: always the same page, for drawing its figures takes seconds."""
+    if not open_page.url.startswith(report.as_uri()):
+        open_page.goto(report.as_uri())
+        open_page.wait_for_selector("html[data-ready=yes]", timeout=1000 * HANG_SECONDS)
+    open_page.set_viewport_size(VIEWPORT)
+    open_page.evaluate("history.replaceState(null, '', location.pathname); restore(); tellProblems([]); scrollTo(0, 0)")
+    return open_page

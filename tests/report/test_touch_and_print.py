@@ -56,7 +56,8 @@ def test_the_mode_bar_lies_below_its_figure(page: Page, width: int) -> None:
 
 def test_paper_holds_all_trials_in_light_colors_and_the_screen_comes_back(page: Page) -> None:
     page.locator("#theme").click()
-    look = """() => [document.documentElement.dataset.theme, document.querySelectorAll('#trial-table tr[data-trial]').length,
+    look = """() => [
+      document.documentElement.dataset.theme, document.querySelectorAll('#trial-table tr[data-trial]').length,
       document.querySelector('#maps .plot .main-svg').getBoundingClientRect().width, byId('printed').textContent]"""
     on_screen = page.evaluate(look)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")

@@ -21,7 +21,7 @@ LEFT, RIGHT, TOP, BOTTOM = 84, 12, 52, 52
 SHADES = 10
 """Steps of probability: cells of one shade that lie side by side are one rectangle."""
 
-MOST_MARKS = 300
+MOST_MARKS = 250
 """Trials in the picture; of more, every so many-th."""
 
 LEGEND_GAP = 22
@@ -46,7 +46,7 @@ def still_picture(exhibit: Exhibit) -> Markup:
         raise ValueError(f"expected a map, got {exhibit.title!r}")
     frame = _Frame.of(figure.layout)
     parts = [*_cells(heat, frame), *_marks(_shown(figure), frame), *_axes(figure.layout, frame), *_legend(figure)]
-    label = escape(f"{exhibit.title}: P(diverge), still picture")
+    label = escape(f"{exhibit.title}: how often training diverges, a still picture")
     return Markup(
         f'<svg class="still" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" aria-label="{label}" font-size="13" '
         f'font-family="sans-serif" fill="currentColor">{"".join(parts)}</svg>'
@@ -64,13 +64,13 @@ class _Frame:
     def of(cls, layout: Any) -> _Frame:
         return cls(tuple(layout.xaxis.range), tuple(layout.yaxis.range))
 
-    def left(self, value: float) -> float:
+    def left(self, value: float) -> int:
         part = (value - self.x[0]) / (self.x[1] - self.x[0])
-        return round(LEFT + min(max(part, 0.0), 1.0) * (WIDTH - LEFT - RIGHT), 1)
+        return round(LEFT + min(max(part, 0.0), 1.0) * (WIDTH - LEFT - RIGHT))
 
-    def top(self, value: float) -> float:
+    def top(self, value: float) -> int:
         part = (value - self.y[0]) / (self.y[1] - self.y[0])
-        return round(HEIGHT - BOTTOM - min(max(part, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM), 1)
+        return round(HEIGHT - BOTTOM - min(max(part, 0.0), 1.0) * (HEIGHT - TOP - BOTTOM))
 
 
 def _heat(figure: go.Figure) -> Any | None:
@@ -100,21 +100,22 @@ def _cells(heat: Any, frame: _Frame) -> Iterator[str]:
     shades = np.nan_to_num(np.clip(grid * SHADES, 0, SHADES - 1).round(9), nan=-1).astype(np.int64)
     scale = [[place, color] for place, color in heat.colorscale]
     colors = sample_colorscale(scale, [(shade + 0.5) / SHADES for shade in range(SHADES)])
+    paths: dict[int, list[str]] = {}
     for row, line in enumerate(shades.tolist()):
         starts = [place for place, shade in enumerate(line) if place == 0 or shade != line[place - 1]]
         for start, end in zip(starts, [*starts[1:], len(line)], strict=True):
-            if line[start] >= 0:
-                # Half a pixel more on each side, lest the gaps between rectangles be seen.
-                width, height = lefts[end] - lefts[start] + 0.5, tops[row] - tops[row + 1] + 0.5
-                place = f'x="{lefts[start]:g}" y="{tops[row + 1]:g}" width="{width:g}" height="{height:g}"'
-                yield f'<rect {place} fill="{colors[line[start]]}"/>'
+            runs = paths.setdefault(line[start], [])
+            runs.append(f"M{lefts[start]} {tops[row + 1]}H{lefts[end]}V{tops[row]}H{lefts[start]}z")
+    for shade, runs in paths.items():
+        if shade >= 0:
+            yield f'<path shape-rendering="crispEdges" fill="{colors[shade]}" d="{"".join(runs)}"/>'
     yield f'<path d="{_half_line(grid > 0.5, lefts, tops)}" stroke="#374151" stroke-width="2" fill="none"/>'
 
 
-def _half_line(likely: np.typing.NDArray[np.bool_], lefts: list[float], tops: list[float]) -> str:
+def _half_line(likely: np.typing.NDArray[np.bool_], lefts: list[int], tops: list[int]) -> str:
     """The edges between cells on either side of one half."""
-    across = [f"M{lefts[x + 1]:g} {tops[y]:g}V{tops[y + 1]:g}" for y, x in np.argwhere(likely[:, 1:] != likely[:, :-1])]
-    along = [f"M{lefts[x]:g} {tops[y + 1]:g}H{lefts[x + 1]:g}" for y, x in np.argwhere(likely[1:] != likely[:-1])]
+    across = [f"M{lefts[x + 1]} {tops[y]}V{tops[y + 1]}" for y, x in np.argwhere(likely[:, 1:] != likely[:, :-1])]
+    along = [f"M{lefts[x]} {tops[y + 1]}H{lefts[x + 1]}" for y, x in np.argwhere(likely[1:] != likely[:-1])]
     return "".join([*across, *along])
 
 
@@ -127,7 +128,7 @@ def _marks(traces: list[Any], frame: _Frame) -> Iterator[str]:
         places = [place for place, value in enumerate(trace.x) if value is not None]
         for place in places[:: max(1, -(-len(places) // MOST_MARKS))]:
             color, symbol = (_of_point(values, place) for values in (trace.marker.color, trace.marker.symbol))
-            here = f"M{frame.left(trace.x[place]):g} {frame.top(trace.y[place]):g}{PATHS.get(symbol, CIRCLE)}"
+            here = f"M{frame.left(trace.x[place])} {frame.top(trace.y[place])}{PATHS.get(symbol, CIRCLE)}"
             paths.setdefault(color, []).append(here)
     for color, marks in paths.items():
         yield f'<path d="{"".join(marks)}" fill="{escape(color)}" stroke="{escape(color)}"/>'
@@ -141,10 +142,9 @@ def _axes(layout: Any, frame: _Frame) -> Iterator[str]:
     bottom, right = HEIGHT - BOTTOM, WIDTH - RIGHT
     yield f'<path d="M{LEFT} {TOP}V{bottom}H{right}" stroke="#9ca3af" fill="none"/>'
     for value, text in zip(layout.xaxis.tickvals or (), layout.xaxis.ticktext or (), strict=False):
-        yield f'<text x="{frame.left(value):g}" y="{bottom + 18}" text-anchor="middle">{escape(_short(text))}</text>'
+        yield f'<text x="{frame.left(value)}" y="{bottom + 18}" text-anchor="middle">{escape(_short(text))}</text>'
     for value, text in zip(layout.yaxis.tickvals or (), layout.yaxis.ticktext or (), strict=False):
-        y = frame.top(value) + 4
-        yield f'<text x="{LEFT - 7}" y="{y:g}" text-anchor="end">{escape(_short(text))}</text>'
+        yield f'<text x="{LEFT - 7}" y="{frame.top(value) + 4}" text-anchor="end">{escape(_short(text))}</text>'
     middle, center = (LEFT + right) / 2, (TOP + bottom) / 2
     x_title, y_title = (escape(str(axis.title.text or "")) for axis in (layout.xaxis, layout.yaxis))
     yield f'<text x="{middle:g}" y="{HEIGHT - 12}" text-anchor="middle">{x_title}</text>'
@@ -157,7 +157,7 @@ def _short(text: Any) -> str:
 
 def _legend(figure: go.Figure) -> Iterator[str]:
     """What the shades and the marks mean."""
-    yield '<text x="0" y="14">P(diverge): pale is rare, dark is frequent; the line is 50%.</text>'
+    yield '<text x="0" y="14">Pale: diverged rarely; dark: diverged often. The line is 50%.</text>'
     x = 6
     for trace in figure.data:
         if trace.name and trace.type == "scatter" and trace.mode == "markers":
