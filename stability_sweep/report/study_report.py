@@ -73,7 +73,7 @@ def creation_time() -> str:
 
 
 def _trials_text(listed: int, total: int) -> str:
-    text = "Filter and sort; a row opens the trial, with its telemetry and autopsy"
+    text = "Filter and sort; a row, or a click on a mark in a figure, opens the trial, with its telemetry and autopsy"
     text += f" (kept on this page for {MOST_DETAILED} trials)." if total > MOST_DETAILED else "."
     if listed < total:
         text += f" {listed} of {total} trials are listed, evenly chosen; `stability-sweep export` writes all."

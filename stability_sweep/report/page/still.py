@@ -28,8 +28,8 @@ LEGEND_GAP = 22
 LETTER = 7
 """Pixels of a letter, roughly."""
 
-PATHS = {"x": "m-3-3l6 6m0-6l-6 6", "square": "m-2-2h4v4h-4z", "diamond": "m0-3l3 3l-3 3l-3-3z"}
-CIRCLE = "m-2 0a2 2 0 1 0 4 0a2 2 0 1 0-4 0z"
+PATHS = {"x": "m-4-4l8 8m0-8l-8 8", "square": "m-3-3h6v6h-6z", "diamond": "m0-4l4 4l-4 4l-4-4z"}
+CIRCLE = "m-3 0a3 3 0 1 0 6 0a3 3 0 1 0-6 0z"
 
 
 def main_map(sections: Iterable[Section]) -> Exhibit | None:
@@ -131,7 +131,7 @@ def _marks(traces: list[Any], frame: _Frame) -> Iterator[str]:
             here = f"M{frame.left(trace.x[place])} {frame.top(trace.y[place])}{PATHS.get(symbol, CIRCLE)}"
             paths.setdefault(color, []).append(here)
     for color, marks in paths.items():
-        yield f'<path d="{"".join(marks)}" fill="{escape(color)}" stroke="{escape(color)}"/>'
+        yield f'<path d="{"".join(marks)}" fill="{escape(color)}" stroke="{escape(color)}" stroke-width="1.6"/>'
 
 
 def _of_point(values: Any, place: int) -> str:

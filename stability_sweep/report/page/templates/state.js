@@ -26,7 +26,7 @@ function writeAddress({ goesTo } = {}) {
   if (isRestoring) return;
   const { section, values } = addressParts();
   const parts = [];
-  for (const [key, { read }] of kept) if (read() !== "") parts.push(`${key}=${encoded(read())}`);
+  for (const [key, { read }] of kept) if (read() !== "") parts.push(`${encoded(key)}=${encoded(read())}`);
   // The table of trials is not there yet, and will ask for what the address says of it.
   if (!root.dataset.ready) for (const [key, value] of values) if (!kept.has(key)) parts.push(`${encoded(key)}=${encoded(value)}`);
   const fragment = [goesTo ?? section, ...parts].filter(Boolean).join("&");

@@ -65,7 +65,7 @@ class TrialTable {
 
   keep() {
     keepInAddress("find", () => this.anywhere.value, (text) => { this.anywhere.value = text; });
-    for (const { name, filter } of this.columns) keepInAddress(`filter.${encoded(name)}`, () => filter.value, (text) => {
+    for (const { name, filter } of this.columns) keepInAddress(`filter.${name}`, () => filter.value, (text) => {
       filter.value = text;
       if (filter.selectedIndex === -1) filter.selectedIndex = 0;  // an outcome that no trial has
     });
