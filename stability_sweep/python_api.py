@@ -125,7 +125,9 @@ class Study:
         model = None
         if self._analysis.surface is not None:
             model = pair_map(self._analysis.surface, space, space.axes[x], space.axes[y])
-        return stability_map(self._analysis.trials, space.axes[x], space.axes[y], model, space)
+        return stability_map(
+            self._analysis.trials, space.axes[x], space.axes[y], model, space, tolerance=self._tolerance
+        )
 
     def speed_limit(self) -> pd.DataFrame:
         """The largest learning rate below which P(diverge) stays within the tolerance, by batch size and clipping.

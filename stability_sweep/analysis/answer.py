@@ -10,10 +10,10 @@ import numpy as np
 import pandas as pd
 
 from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_point
-from stability_sweep.analysis.lines import Line, lines_of, points_at
+from stability_sweep.analysis.lines import Line, crossings, points_at, seen_by
 from stability_sweep.analysis.ranking import Ranking
 from stability_sweep.analysis.speed_limit import limit_of
-from stability_sweep.analysis.surface import BAND, Surface
+from stability_sweep.analysis.surface import Surface
 from stability_sweep.gaussian_process import Mixture, propagate
 from stability_sweep.results import columns
 from stability_sweep.space.dimensions import Point, Value
@@ -24,8 +24,11 @@ from stability_sweep.typing import Array
 TOLERANCES = (0.01, 0.05, 0.1, 0.2, 0.5)
 """Those that a reader may choose, beside the study's own."""
 
-MOST_MORE = 512
-"""So many more trials are thought of; what they could not tell is beyond a study."""
+FEWEST_MORE, MOST_MORE = 8, 512
+"""So many more trials are thought of, doubled each time; what these could not tell is beyond a study."""
+
+CONFIDENCE = 0.9
+"""How sure a promise is."""
 
 TRIED = 5
 """Learning rates at which more trials are thought of, per line."""
@@ -57,7 +60,7 @@ class Answer:
     status: str = UNKNOWN
     """``safe``, ``none is safe``, ``unknown``, ``not searched`` (the learning rate)."""
     learning_rate: float | None = None
-    """Up to this it is safe: the lower end of the limit's 90% band. None unless `status` is ``safe``."""
+    """Up to this it is safe, see `promise_of`. None unless `status` is ``safe``."""
     is_all: bool = False
     """Whether that is the largest rate of the study."""
     batch_size: Value | None = None
@@ -71,7 +74,7 @@ class Answer:
     """Expected yardstick above the best of any line's rates, however risky."""
     wanted: Wanted | None = None
     """What would make it known."""
-    confidence: float = BAND
+    confidence: float = CONFIDENCE
 
     @property
     def is_known(self) -> bool:
@@ -84,7 +87,7 @@ def answers_of(
 ) -> list[Answer]:
     """An answer for every tolerance and number of steps that the lines have.
 
-    A line's rate is the lower end of its speed limit's 90% band. Of the lines that have one, the answer takes the batch
+    Of the lines whose `promise_of` is a rate, the answer takes the batch
     size and clipping whose yardstick there is expected lowest (by the upper end of its band); without yardsticks, the
     batch size nearest to 64 and the loosest clipping.
 
@@ -105,6 +108,23 @@ def answers_of(
     return found
 
 
+def promise_of(line: Line, tolerance: float) -> float:
+    """The learning rate up to which P(diverge) is, at every rate, within the tolerance with 90% probability.
+
+    It is where the 90% quantile of P, over draws from the posterior, first passes the tolerance. The lower end of a
+    speed limit's band asks less: there a draw may be over the tolerance far below its boundary.
+
+    Args:
+        line: one batch size and band of clipping.
+        tolerance: from 0 to 1.
+
+    Returns:
+        0 where not even the smallest rate is safe so surely; the largest of the study where all are.
+    """
+    upper = np.quantile(line.draws, CONFIDENCE, axis=0)
+    return float(min(crossings(line, upper[None, :], tolerance)[0], line.rates[-1]))
+
+
 def _answer(
     lines: Sequence[Line],
     surface: Surface,
@@ -113,8 +133,8 @@ def _answer(
     tolerance: float,
     best: float | None,
 ) -> Answer:
-    limits = [limit_of(line, tolerance) for line in lines]
-    safe = [(line, min(low, float(line.rates[-1]))) for line, (_, low, _) in zip(lines, limits, strict=True) if low > 0]
+    promises = [promise_of(line, tolerance) for line in lines]
+    safe = [(line, promise) for line, promise in zip(lines, promises, strict=True) if promise > 0]
     answer = Answer(tolerance, steps=lines[0].steps)
     if safe:
         points = pd.concat([_points(space, line, [rate]) for line, rate in safe], ignore_index=True)
@@ -129,7 +149,7 @@ def _answer(
             answer = replace(answer, expected=(row[0], row[1], row[2]), price=price)
     else:
         line = lines[_usual(lines)]
-        if all(high == 0 for _, _, high in limits):
+        if all((line.draws[:, 0] > tolerance).mean() >= CONFIDENCE for line in lines):
             answer = replace(answer, status=NONE_IS_SAFE)
     point = _points(space, line, [float(line.rates[0])])
     horizon = surface.horizons.at(surface.encoding.encode(point))[0] if line.steps is None else line.steps
@@ -153,20 +173,13 @@ def with_wanted(
     """
     limits = [min(limit_of(line, answer.tolerance)[0], float(line.rates[-1])) for line in lines]
     line = lines[_usual(lines) if max(limits) == 0 else int(np.argmax(limits))]
-    lowest = float(line.rates[0])
-    highest = max(lowest, max(limits))
-    rates = np.geomspace(lowest, highest, TRIED) if highest > lowest else np.array([lowest])
-    points = _points(space, line, [float(rate) for rate in rates])
-    wanted = Wanted(None, line.batch_size, line.clip_norm, lowest, highest)
-    more = 8
+    worth = line.rates[line.rates <= max(limits)] if max(limits) > 0 else line.rates[:1]
+    tried = worth[np.unique(np.linspace(0, len(worth) - 1, TRIED).round().astype(int))]
+    wanted = Wanted(None, line.batch_size, line.clip_norm, float(tried[0]), float(tried[-1]))
+    of_line, more = _points(space, line, line.rates.tolist()), FEWEST_MORE
     while more <= MOST_MORE:
-        thought = _with_more(surface, points, more)
-        again = next(
-            other
-            for other in lines_of(thought, space, seed=seed, steps=(line.steps,))
-            if (other.batch_size, other.clip) == (line.batch_size, line.clip)
-        )
-        if limit_of(again, answer.tolerance)[1] > 0:
+        thought = _with_more(surface, _points(space, line, tried.tolist()), more)
+        if promise_of(seen_by(line, thought, of_line, seed=seed), answer.tolerance) > 0:
             return replace(answer, wanted=replace(wanted, trials=more))
         more *= 2
     return replace(answer, wanted=wanted)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 
 import numpy as np
@@ -77,18 +77,28 @@ def lines_of(
             given = {space.role(BATCH_SIZE): batch, space.role(CLIP_NORM): clip}
             point = standing | {name: value for name, value in given.items() if name is not None and value is not None}
             points = points_at(point, **{rate: rates})
-            for step, (median, draws) in zip(steps, surface.along(points, DRAWS, steps, seed=seed), strict=True):
-                yield Line(
-                    batch_size=batch,
-                    clip=label,
-                    clip_norm=clip,
-                    steps=step,
-                    rates=rates,
-                    is_listed=bool(axis.values),
-                    median=median.clip(SMALLEST, 1 - SMALLEST),
-                    high=np.quantile(draws, (1 + BAND) / 2, axis=0),
-                    draws=draws.clip(SMALLEST, 1 - SMALLEST),
-                )
+            for step, found in zip(steps, surface.along(points, DRAWS, steps, seed=seed), strict=True):
+                yield Line(batch, label, clip, step, rates, bool(axis.values), *_kept(*found))
+
+
+def seen_by(line: Line, surface: Surface, points: pd.DataFrame, *, seed: int = 0) -> Line:
+    """The same line by another surface.
+
+    Args:
+        line: by an earlier one.
+        surface: the other.
+        points: of the line, one per rate.
+        seed: of the draws.
+    """
+    ((median, draws),) = surface.along(points, DRAWS, (line.steps,), seed=seed)
+    kept, high, drawn = _kept(median, draws)
+    return replace(line, median=kept, high=high, draws=drawn)
+
+
+def _kept(median: Array, draws: Array) -> tuple[Array, Array, Array]:
+    """Median, upper end of the 90% band, and draws, as a line keeps them."""
+    high = np.quantile(draws, (1 + BAND) / 2, axis=0)
+    return median.clip(SMALLEST, 1 - SMALLEST), high, draws.clip(SMALLEST, 1 - SMALLEST)
 
 
 def crossings(line: Line, probability: Array, tolerance: float) -> Array:

@@ -74,6 +74,8 @@ class Exhibit:
     """What is said under a map, slice by slice; empty where the caption holds for all of it."""
     counts_caption: str = ""
     """What is said under the raw counts of a map that can be switched to them."""
+    follows: str = ""
+    """The reader's choice at the top of the page that moves the slider: ``horizon``; empty for none."""
     has_model: bool = False
     """Whether a map can be switched between model and counts."""
     note: str = ""

@@ -68,6 +68,7 @@ def write_comparison(path: Path, first: Analysis, second: Analysis, *, storage: 
             name=" and ".join(names),
             description="Two studies side by side, on the same axes.",
             notice=None,
+            answer=None,
             sentences=_sentences(both),
             key_figures=[figure for analysis in both for figure in _key_figures(analysis)],
             sections=[section for section in sections if section.exhibits],

@@ -17,7 +17,8 @@ from stability_sweep.report.page.trial_details import MOST_DETAILED
 from stability_sweep.report.panels.appendix import appendix
 from stability_sweep.report.panels.key_figures import key_figures
 from stability_sweep.report.panels.registry import report_sections
-from stability_sweep.report.summary import summary_sentences
+from stability_sweep.report.questions import answer_block
+from stability_sweep.report.summary import counted_sentences
 from stability_sweep.report.wording import plural
 
 MOST_NAMED = 10
@@ -50,7 +51,8 @@ def write_report(
         name=study.name,
         description=study.description,
         notice=study.notice,
-        sentences=summary_sentences(analysis),
+        answer=None if analysis.trials.empty else answer_block(analysis),
+        sentences=counted_sentences(analysis),
         key_figures=key_figures(analysis),
         sections=report_sections(analysis),
         trials_text=_trials_text(len(listed_trials(analysis.frame)), len(analysis.frame)) + _unreadable(details),

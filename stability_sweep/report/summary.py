@@ -5,7 +5,7 @@ from __future__ import annotations
 import pandas as pd
 
 from stability_sweep.analysis import Analysis, Proportion, divergence_by_band
-from stability_sweep.report.answer import answer_sentence, condition_sentence, cost_sentence
+from stability_sweep.report.answer_words import answer_sentences
 from stability_sweep.report.wording import chosen_by_results, percent, plural
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
@@ -18,18 +18,19 @@ FEW_TRIALS = 5
 
 
 def summary_sentences(analysis: Analysis) -> list[str]:
-    """A few sentences about a study: the answer, what it costs and is conditional on; counts, batch size, time.
+    """A few sentences about a study: the answer, what it costs and is conditional on; then what was counted."""
+    if analysis.trials.empty:
+        return counted_sentences(analysis)
+    return [*answer_sentences(analysis.answer, analysis.study), *counted_sentences(analysis)]
 
-    A study that lacks a batch size has no sentence about it.
-    """
+
+def counted_sentences(analysis: Analysis) -> list[str]:
+    """How the trials ended, by batch size, and when; a study that lacks a batch size has no sentence about it."""
     study, trials = analysis.study, analysis.trials
     if trials.empty:
         return [f"No trial of study {study.name} has an outcome yet."]
     batch_size = study.space.role_axis(BATCH_SIZE)
     sentences = [
-        answer_sentence(analysis.answer, study),
-        cost_sentence(analysis.answer),
-        condition_sentence(study),
         _counts(study, analysis.frame, trials),
         chosen_by_results(study) or ("" if batch_size is None else _batch_size(trials, batch_size)),
         _time(trials),

@@ -19,7 +19,6 @@ from stability_sweep.analysis.answer import (
 )
 from stability_sweep.analysis.lines import Line, lines_of
 from stability_sweep.analysis.ranking import fit_ranking
-from stability_sweep.analysis.speed_limit import limit_of
 from stability_sweep.analysis.surface import Surface, fit_surface
 from tests.analysis.simulation import curved, definition, simulate, true_limit
 from tests.conftest import make_definition
@@ -45,12 +44,14 @@ def asked(
     return answers_of(lines, surface, SPACE, fit_ranking(frame, SPACE), [tolerance]), lines, surface
 
 
-def test_the_rate_is_the_lower_end_of_the_speed_limit_s_band_and_is_safe_in_truth() -> None:
+def test_every_rate_up_to_the_answer_s_is_safe_with_nine_tenths_of_the_probability_and_in_truth() -> None:
     (answer,), lines, _ = asked(simulate(curved, 200, 1))
     assert answer.status == SAFE
     assert answer.learning_rate is not None
     line = next(one for one in lines if (one.batch_size, one.clip_norm) == (answer.batch_size, answer.clip_norm))
-    assert answer.learning_rate == limit_of(line, 0.2)[1]
+    sure = (line.draws <= 0.2).mean(axis=0)
+    assert (sure[line.rates <= answer.learning_rate] >= 0.9).all()
+    assert sure[line.rates > answer.learning_rate][0] < 0.9
     assert isinstance(answer.batch_size, int)
     assert math.log10(answer.learning_rate) <= true_limit(curved, answer.batch_size, 0.2)
 
@@ -111,9 +112,10 @@ def test_unknown_is_not_unsafe() -> None:
     assert (unknown.status, unknown.is_known) == (UNKNOWN, False)
 
 
-@pytest.mark.parametrize("tolerance", [0.05, 0.5])
+@pytest.mark.parametrize("tolerance", [0.1, 0.5])
 def test_where_nothing_diverged_every_rate_of_the_study_may_be_safe(tolerance: float) -> None:
-    (answer,), _, _ = asked(simulate(curved, 200, 1).assign(outcome="stable", yardstick=30.0), tolerance=tolerance)
+    frame = simulate(curved, 400, 1)
+    (answer,), _, _ = asked(frame.assign(outcome="stable", yardstick=30.0), tolerance=tolerance)
     assert answer.status == SAFE
     assert answer.learning_rate == pytest.approx(0.1)
     assert answer.is_all

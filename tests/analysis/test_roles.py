@@ -37,7 +37,7 @@ def trials(space: SearchSpace, names: dict[str, str], count: int = 80) -> pd.Dat
             "divergence_cause": "loss_overflow" if row["outcome"] == "diverged" else None,
             "steps": step if row["outcome"] == "diverged" else 100,
             "horizon": 100,
-            "validation_loss": row["validation_loss"],
+            "yardstick": row["yardstick"],
             **{names[role]: row[role] for role in ROLES if names[role] in space},
         }
         for row, step in zip(found.to_dict("records"), steps.tolist(), strict=True)

@@ -10,7 +10,6 @@ from playwright.sync_api import Browser, Page
 
 from stability_sweep.report import analyse_study, write_comparison, write_study_report
 from stability_sweep.report.theme import DARK, QUALITATIVE
-from stability_sweep.results.telemetry import Telemetry
 from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Repository
 from stability_sweep.targets.rhvae.signals import SIGNALS

@@ -14,7 +14,7 @@ from stability_sweep.analysis.periods import Lives
 from stability_sweep.analysis.surface import Surface, fit_surface
 from stability_sweep.report.panels.drawn_trials import MOST_DRAWN, Stay, drawn, hover
 from stability_sweep.report.panels.hatching import hatched
-from stability_sweep.report.panels.map_drawing import HALF_LINE, UNCERTAIN, stability_map
+from stability_sweep.report.panels.map_drawing import HALF_LINE, TOLERANCE_LINE, UNCERTAIN, stability_map
 from stability_sweep.report.panels.maps_by_step import DIED, FINITE, by_step_figure, counts_by
 from stability_sweep.report.theme import DARK, LINE, MARK_SIZE, PALE_SIZE
 from tests.analysis.simulation import definition, simulate, soft
@@ -60,8 +60,8 @@ def test_an_entry_of_the_legend_has_the_trials_of_its_outcome_themselves(trials:
     figure = stability_map(trials, model.x, model.y, model, SPACE)
     assert {trace.name for trace in of_trials(figure)} == set(trials["outcome"])
     keys = {trace.meta["key"] for trace in figure.data if trace.showlegend is not False and trace.name}
-    assert keys == {*trials["outcome"], HALF_LINE, UNCERTAIN}
-    for name in (HALF_LINE, UNCERTAIN):  # one per slice, and the entry
+    assert keys == {*trials["outcome"], HALF_LINE, TOLERANCE_LINE, UNCERTAIN}
+    for name in (HALF_LINE, TOLERANCE_LINE, UNCERTAIN):  # one per slice, and the entry
         assert sum(trace.meta.get("key") == name for trace in figure.data) == len(model.slices) + 1
 
 

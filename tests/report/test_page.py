@@ -52,6 +52,7 @@ def test_the_page_holds_every_part_with_a_caption_under_each_figure(
 ) -> None:
     page = page_of(repository, finished_study, tmp_path / "r.html", trials=40)
     assert [str(section["id"]) for section in page.select("main section")] == [
+        "answer",
         "summary",
         "maps",
         "trust",
@@ -185,8 +186,8 @@ def test_where_trials_are_too_few_to_say_the_page_does_not_say_that_none_is_safe
     page = written(repository, finished_study(diverges_above(1e-2), trials=8), tmp_path / "r.html")
     assert "none is safe:" not in page.text
     figures = {figure.select_one("span").text: figure for figure in page.select(".key-figure")}  # type: ignore[union-attr]
-    assert figures["speed limit at batch size 64"].b.text == "unknown"  # type: ignore[union-attr]
-    assert "not enough trials to say" in figures["speed limit at batch size 64"].text
+    assert figures["largest safe learning rate"].b.text == "unknown"  # type: ignore[union-attr]
+    assert "not enough trials to say" in figures["largest safe learning rate"].text
     caption = page.select("#limits figcaption")[0].text
     assert re.search(r"for \d there are not enough trials to say", caption)
     drawn = json.loads(page.select("#limits figure script")[0].text)["data"]

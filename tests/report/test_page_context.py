@@ -15,7 +15,7 @@ import pytest
 import stability_sweep.report.page
 from stability_sweep.report import write_study_report
 from stability_sweep.report.blocks import Exhibit, KeyFigure, Section, Table
-from stability_sweep.report.page.context import PageContext
+from stability_sweep.report.page.context import AnswerBlock, PageContext
 from stability_sweep.report.page.payload import AutopsyDetail, Payload, TrialDetail
 from stability_sweep.results.autopsy import Autopsy, ProbedTensor
 from stability_sweep.results.outcome import Divergence, Outcome, Symptom
@@ -31,7 +31,7 @@ PAGE = (ROOT / "docs" / "page-context.md").read_text(encoding="utf-8")
 TEMPLATES = Path(stability_sweep.report.page.__file__).parent / "templates"
 SCRIPT = "".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.js")))
 
-SEEN_BY_THE_TEMPLATE = (PageContext, KeyFigure, Section, Exhibit, Table)
+SEEN_BY_THE_TEMPLATE = (PageContext, AnswerBlock, KeyFigure, Section, Exhibit, Table)
 SEEN_BY_THE_SCRIPT = (Payload, TrialDetail, AutopsyDetail)
 
 

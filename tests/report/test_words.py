@@ -23,6 +23,7 @@ from stability_sweep.report.panels.what_decides import importance_finding
 from stability_sweep.report.summary import summary_sentences
 from stability_sweep.report.wording import rates_sentence
 from stability_sweep.sources import facts_of
+from stability_sweep.sources.frame import column_names, frame_of
 from tests.analysis.simulation import definition, simulate, soft
 from tests.conftest import make_definition
 
@@ -87,7 +88,8 @@ def test_the_stretches_of_the_learning_rate_never_contradict_each_other(
 
 
 def test_one_divergence_has_no_median() -> None:
-    told = summary_sentences(analyse(facts_of(make_definition()), trials_at([1e-4], [1e-2])))
+    records, facts = trials_at([1e-4], [1e-2]).to_dict("records"), facts_of(make_definition())
+    told = summary_sentences(analyse(facts, frame_of(records, column_names(facts.space))))
     assert told[-1] == "The one divergence came at step 3."
 
 

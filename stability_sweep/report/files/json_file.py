@@ -10,7 +10,7 @@ import pandas as pd
 
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, table_names
-from stability_sweep.report.answer import answer_json
+from stability_sweep.report.answer_words import answer_json
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.summary import summary_sentences

@@ -9,6 +9,25 @@ from stability_sweep.report.page.payload import Payload
 
 
 @dataclass(frozen=True)
+class AnswerBlock:
+    """The first lines of the page, and what they say to other questions that the reader may ask."""
+
+    sentences: list[str]
+    """The answer to the study's own question; then what it costs, and what it is conditional on."""
+    horizons: list[str]
+    """What the reader may choose, in words, as the next one; empty where there is no choice."""
+    tolerances: list[str]
+    tolerance_values: list[float]
+    """The same as numbers, from 0 to 1."""
+    step_slices: list[int]
+    """By horizon, the slice of the map by step that shows it."""
+    first: tuple[int, int]
+    """Horizon and tolerance of the study's own question."""
+    choices: list[list[list[str]]]
+    """By horizon and tolerance, the sentences."""
+
+
+@dataclass(frozen=True)
 class PageContext:
     """A page: the template sees it as ``page``."""
 
@@ -16,6 +35,8 @@ class PageContext:
     description: str
     notice: str | None
     """What a reader must know before anything else."""
+    answer: AnswerBlock | None
+    """None on a page that compares studies."""
     sentences: list[str]
     key_figures: list[KeyFigure]
     sections: list[Section]

@@ -9,7 +9,7 @@ import pandas as pd
 
 from stability_sweep.analysis import Analysis, Proportion
 from stability_sweep.analysis.answer import NOT_SEARCHED, UNKNOWN, Answer
-from stability_sweep.report.answer import place_in_answer
+from stability_sweep.report.answer_words import place_in_answer
 from stability_sweep.report.blocks import KeyFigure
 from stability_sweep.report.wording import horizon_in_words
 from stability_sweep.results import columns

@@ -15,6 +15,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import PairMap, divergence_cells
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
 from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_traces
 from stability_sweep.report.panels.hatching import hatched, hatched_entry
 from stability_sweep.report.theme import (
@@ -41,7 +42,7 @@ CELL_GAP = 2
 MAP_HEIGHT = 580
 """Pixels, of which the legends above and the scale below take about 200."""
 
-HALF_LINE, UNCERTAIN = "50% line", "uncertain: band on both sides"
+HALF_LINE, TOLERANCE_LINE, UNCERTAIN = "50% line", "tolerance line", "uncertain: band on both sides"
 """Entries of the second legend, which tells what the model says; the first one tells trials by outcome."""
 
 MODEL_LEGEND = "legend2"
@@ -52,7 +53,15 @@ MODEL, COUNTS = "model", "counts"
 """What a map shows."""
 
 
-def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None, space: SearchSpace) -> go.Figure:
+def stability_map(
+    trials: pd.DataFrame,
+    x: Axis,
+    y: Axis,
+    model: PairMap | None,
+    space: SearchSpace,
+    *,
+    tolerance: float = DEFAULT_TOLERANCE,
+) -> go.Figure:
     """P(diverge) over two dimensions.
 
     Args:
@@ -61,6 +70,7 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None,
         y: the vertical one.
         model: the surface's map; without it only counts are drawn.
         space: the study's.
+        tolerance: P(diverge) at which a second line is drawn.
     """
     figure = go.Figure()
     shown = drawn(trials)
@@ -69,7 +79,7 @@ def stability_map(trials: pd.DataFrame, x: Axis, y: Axis, model: PairMap | None,
         first, slices = model.first, model.slice_of(shown)
         stay = Stay(slices, slices, is_pale=True)
         for index in range(len(model.slices)):
-            for trace in model_traces(model, index):
+            for trace in model_traces(model, index, tolerance):
                 figure.add_trace(trace.update(visible=index == first))
     figure.add_trace(_counts_trace(trials, x, y).update(meta={"mode": COUNTS}, visible=model is None))
     for outcome in OUTCOME_STYLE:
@@ -133,8 +143,14 @@ def slice_labels(model: PairMap, counts: list[int]) -> list[str]:
     ]
 
 
-def model_traces(model: PairMap, index: int) -> list[Any]:
-    """One slice of a map: P(diverge), where it is uncertain, and its 50% line with all its crossings."""
+def model_traces(model: PairMap, index: int, tolerance: float) -> list[Any]:
+    """One slice of a map: P(diverge), where it is uncertain, and its 50% line and its tolerance's, wherever crossed.
+
+    Args:
+        model: the map.
+        index: of the slice.
+        tolerance: P(diverge) of the second line; the page's script moves it where the reader asks for another.
+    """
     wanted = (columns.PROBABILITY, columns.MEDIAN, columns.LOW, columns.HIGH)
     probability, median, low, high = (model.grid(name, index) for name in wanted)
     heat = go.Heatmap(
@@ -151,15 +167,17 @@ def model_traces(model: PairMap, index: int) -> list[Any]:
     return [
         heat.update(meta=meta),
         unsure.update(meta={**meta, "key": UNCERTAIN}),
-        _half_line(model, median).update(meta={**meta, "key": HALF_LINE}),
+        _line_at(model, median, tolerance, 1.5, "dash").update(meta={**meta, "key": TOLERANCE_LINE}),
+        _line_at(model, median, 0.5, 2.5, "solid").update(meta={**meta, "key": HALF_LINE}),
     ]
 
 
 def add_model_legend(figure: go.Figure) -> None:
     """Entries for the line and the hatching, which are traces of every slice, in colors that are seen on the card."""
-    line = {"color": INK, "width": 2.5}
     entry = {"x": [None], "y": [None], "mode": "lines", "legend": MODEL_LEGEND}
-    figure.add_scatter(**entry, name=HALF_LINE, line=line, meta={"mode": MODEL, "key": HALF_LINE})
+    for name, width, dash in ((HALF_LINE, 2.5, "solid"), (TOLERANCE_LINE, 1.5, "dash")):
+        line = {"color": INK, "width": width, "dash": dash}
+        figure.add_scatter(**entry, name=name, line=line, meta={"mode": MODEL, "key": name})
     figure.add_trace(hatched_entry(UNCERTAIN, "/", MODEL_LEGEND).update(meta={"mode": MODEL, "key": UNCERTAIN}))
 
 
@@ -170,13 +188,13 @@ def _color_scale(title: str) -> dict[str, Any]:
     return {"colorscale": SCALE, "zmin": 0, "zmax": 1, "colorbar": bar}
 
 
-def _half_line(model: PairMap, values: Array) -> go.Contour:
+def _line_at(model: PairMap, values: Array, level: float, width: float, dash: str) -> go.Contour:
     return go.Contour(
         x=model.x_positions,
         y=model.y_positions,
         z=_rounded(values),
-        contours={"start": 0.5, "end": 0.5, "size": 1, "coloring": "none"},
-        line={"color": LINE, "width": 2.5},
+        contours={"start": level, "end": level, "size": 1, "coloring": "none"},
+        line={"color": LINE, "width": width, "dash": dash},
         showscale=False,
         hoverinfo="skip",
         showlegend=False,

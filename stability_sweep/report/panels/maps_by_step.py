@@ -9,6 +9,7 @@ import plotly.graph_objects as go
 from stability_sweep.analysis import Analysis, PairMap, table_names
 from stability_sweep.analysis.baseline import baseline_in_words
 from stability_sweep.analysis.periods import Lives
+from stability_sweep.definition.claims import DEFAULT_TOLERANCE
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.drawn_trials import Stay, drawn, trials_traces
 from stability_sweep.report.panels.hatching import hatched, hatched_entry
@@ -37,10 +38,11 @@ def by_step_exhibit(analysis: Analysis) -> Exhibit | None:
         f"{model.x.title} × {model.y.title}, by step",
         captions[first],
         table_names.MAP_BY_STEP,
-        by_step_figure(analysis.trials, model, analysis.study.space),
+        by_step_figure(analysis.trials, model, analysis.study.space, tolerance=analysis.tolerance),
         slices=labels,
         slice_title="P(diverge) by step",
         first_slice=first,
+        follows="horizon",
         captions=captions,
     )
 
@@ -50,19 +52,22 @@ def last_observed(model: PairMap, longest: int) -> int:
     return max(index for index, step in enumerate(model.steps) if index == 0 or step <= longest)
 
 
-def by_step_figure(trials: pd.DataFrame, model: PairMap, space: SearchSpace) -> go.Figure:
+def by_step_figure(
+    trials: pd.DataFrame, model: PairMap, space: SearchSpace, *, tolerance: float = DEFAULT_TOLERANCE
+) -> go.Figure:
     """One slice per step: the model, and the trials as they were by then.
 
     Args:
         trials: the trials that count.
         model: the map by step.
         space: the study's.
+        tolerance: P(diverge) at which a second line is drawn.
     """
     figure = go.Figure()
     longest = int(Lives.of(trials).steps.max())
     first = last_observed(model, longest)
     for index, step in enumerate(model.steps):
-        traces = model_traces(model, index)
+        traces = model_traces(model, index, tolerance)
         if step > longest:
             everywhere = hatched(model, np.ones(model.grid(columns.MEDIAN, index).shape), "\\")
             traces.insert(1, everywhere.update(meta={"mode": MODEL, "slice": index, "key": BEYOND_ALL}))

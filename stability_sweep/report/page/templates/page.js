@@ -19,6 +19,7 @@ function darkened(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, UNCOLORED.has(key) ? part : darkened(part)]));
 }
 
+const asked = { tolerance: null };  // P(diverge), if the reader asks for another than the study's
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const figureConfig = {
   responsive: true, displaylogo: false, plotlyServerURL: "", displayModeBar: isTouch ? false : "hover",
@@ -41,6 +42,7 @@ async function drawFigures() {
     if (isTouch) fixForTouch(figure.layout);
     const shown = figure.layout.meta?.marks ? connectMap(panel, plot, figure) : null;
     plot.redraw = () => draw(plot, figure, shown);
+    plot.hasTolerance = figure.data.some(({ meta }) => meta?.key === "tolerance line");
     plot.replaceChildren();  // the still picture has served
     await plot.redraw();
     for (const svg of plot.querySelectorAll(".main-svg")) svg.setAttribute("aria-hidden", "true");  // its caption says it
@@ -68,6 +70,9 @@ function traceShown(trace, { marks, places }, { mode, slice, hidden }) {
   if (trace.type === "heatmap" && mode === "model") {
     const text = places.y.map((row) => places.x.map((column) => `${column}, ${row}`));
     return { ...trace, visible, text, hovertemplate: `%{text}<br>${trace.hovertemplate}` };
+  }
+  if (trace.type === "contour" && meta.key === "tolerance line" && asked.tolerance !== null) {
+    return { ...trace, visible, contours: { ...trace.contours, start: asked.tolerance, end: asked.tolerance } };
   }
   if (!meta.trials) return { ...trace, visible };
   const full = meta.first.map((first, place) => mode === "counts" || (first <= slice && slice <= meta.last[place]));

@@ -77,6 +77,7 @@ function keepMap(panel) {
 }
 
 keepInAddress("theme", () => root.dataset.theme === ownTheme() ? "" : root.dataset.theme, (text) => setTheme(["light", "dark"].includes(text) ? text : ownTheme()));
+connectAnswer();
 document.querySelectorAll("figure[data-key]").forEach(keepMap);
 restore();
 goToSection();

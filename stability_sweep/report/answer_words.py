@@ -57,6 +57,12 @@ def cost_sentence(answer: Answer | None) -> str:
     return f"{said}, {answer.price:.3g} above what the best riskier setting promises: that is the price of safety."
 
 
+def answer_sentences(answer: Answer | None, study: StudyFacts) -> list[str]:
+    """The answer, what it costs, and what it is conditional on; what there is nothing to say of is left out."""
+    sentences = [answer_sentence(answer, study), cost_sentence(answer), condition_sentence(study)]
+    return [sentence for sentence in sentences if sentence]
+
+
 def answer_json(answer: Answer | None, study: StudyFacts) -> dict[str, Any]:
     """The answer for programs; null is what it does not say, "off" is clipping that is off."""
     asked = Answer(0.0) if answer is None else answer
@@ -70,7 +76,7 @@ def answer_json(answer: Answer | None, study: StudyFacts) -> dict[str, Any]:
         "batch_size": asked.batch_size,
         "clip_norm": json_value(asked.clip_norm),
         "horizon_steps": asked.horizon_steps,
-        "horizon_epochs": _epochs(asked, study),
+        "horizon_epochs": _epochs(asked, study) if asked.status == SAFE else None,
         "tolerance": None if answer is None else asked.tolerance,
         "confidence": asked.confidence,
         "conditions": condition_sentence(study),
@@ -91,7 +97,8 @@ def _within(answer: Answer, study: StudyFacts) -> str:
     """``within 150 steps (0.24 epochs)``."""
     if answer.horizon_steps is None:
         return "within the horizon"
-    epochs = _epochs(answer, study)
+    # An answer that names no batch size cannot count epochs.
+    epochs = _epochs(answer, study) if answer.status == SAFE else None
     told = "" if epochs is None else f" ({epochs:.2g} {'epoch' if epochs == 1 else 'epochs'})"
     return f"within {plural(answer.horizon_steps, 'step')}{told}"
 
