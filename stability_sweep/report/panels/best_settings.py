@@ -22,9 +22,9 @@ class BestSettings(Panel):
     def text(self, analysis: Analysis) -> str:
         """What is called best."""
         return (
-            f"The lowest yardstick that is to be expected of a setting with P(diverge) at most "
-            f"{analysis.tolerance:.0%}: by a regression through all finite trials, never by one lucky trial, and three "
-            f"others like it must stand by."
+            f"The lowest yardstick that is to be expected of a setting whose P(diverge) is, by the map's best guess, "
+            f"at most {analysis.tolerance:.0%} (its band says how sure that is): by a regression through all finite "
+            f"trials, never by one lucky trial, and three others like it must stand by."
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:

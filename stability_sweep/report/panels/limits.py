@@ -48,7 +48,8 @@ class SpeedLimits(Panel):
             f"How fast one may go{lines}, with 90% credible bands. A hollow triangle at the top means that no "
             "learning rate of the study is too large; one at the bottom that none is safe. A hollow circle means that "
             "there are not enough trials to say: the limit may lie anywhere in its band, or beyond. A pale bar above a "
-            "limit is a stretch of larger rates that is safe again."
+            "limit is a stretch of larger rates that is safe again. A band says where the boundary lies, if rates far "
+            "below it are safe; the answer at the top of the page takes nothing for granted, and is more careful."
             f"{counted}"
         )
 
