@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -95,16 +96,22 @@ def chromium() -> str:
 
 
 @pytest.fixture
-def own_postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[OwnPostgresql]:
+def open_folder() -> Iterator[Path]:
+    """A folder that other users may enter; every session of pytest that starts shuts pytest's own ones to them."""
+    with tempfile.TemporaryDirectory(prefix="stability-sweep-") as folder:
+        path = Path(folder)
+        path.chmod(0o755)
+        yield path
+
+
+@pytest.fixture
+def own_postgresql(open_folder: Path) -> Iterator[OwnPostgresql]:
     """A PostgreSQL server of this test's own, started."""
     binaries = postgresql_binaries()
     if binaries is None:
         unavailable("no PostgreSQL to start an own server with")
     assert binaries is not None
-    folder = Path(tmp_path_factory.mktemp("postgresql"))
-    for parent in (folder, *folder.parents[:3]):
-        parent.chmod(parent.stat().st_mode | 0o011)  # the user postgres must get through
-    own = OwnPostgresql(folder, binaries)
+    own = OwnPostgresql(open_folder, binaries)
     own.start()
     yield own
     own.stop()
