@@ -27,7 +27,7 @@ VALIDATION_BATCH_IMAGES = 250
 """Evaluation does not couple images, so this only bounds memory."""
 
 
-YARDSTICK_IMAGES = 500
+YARDSTICK_IMAGES = 250
 """At most; more would cost more than a short trial, and their mean is known well enough to rank by."""
 
 
