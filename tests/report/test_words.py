@@ -88,7 +88,8 @@ def test_the_stretches_of_the_learning_rate_never_contradict_each_other(
 
 
 def test_one_divergence_has_no_median() -> None:
-    records, facts = trials_at([1e-4], [1e-2]).to_dict("records"), facts_of(make_definition())
+    facts = facts_of(make_definition())
+    records = [{str(key): value for key, value in row.items()} for row in trials_at([1e-4], [1e-2]).to_dict("records")]
     told = summary_sentences(analyse(facts, frame_of(records, column_names(facts.space))))
     assert told[-1] == "The one divergence came at step 3."
 
