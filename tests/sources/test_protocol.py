@@ -79,7 +79,7 @@ def runs(count: int = 60) -> pd.DataFrame:
             "steps": steps,
             "horizon": 500,
             "final_loss": np.where(diverged, np.nan, 0.1 + rate),
-            "validation_loss": np.where(diverged, np.nan, 0.2 + rate),
+            "yardstick": np.where(diverged, np.nan, 0.2 + rate),
         }
     )
 
