@@ -18,8 +18,9 @@ from stability_sweep.analysis.effects import HazardEffects, hazard_effects
 from stability_sweep.analysis.forensics import divergence_origins, origins_by_band, warning_signs
 from stability_sweep.analysis.horizon import horizon_table
 from stability_sweep.analysis.importance import dimension_importance
-from stability_sweep.analysis.lines import lines_of
+from stability_sweep.analysis.lines import Line, lines_of
 from stability_sweep.analysis.maps import PairMap, mapped_dimensions, pair_maps, step_map
+from stability_sweep.analysis.precision import Precision, precision_of
 from stability_sweep.analysis.ranking import Ranking, fit_ranking
 from stability_sweep.analysis.speed_limit import limits_table
 from stability_sweep.analysis.surface import FORECAST_COLUMNS, Surface, fit_surface, unseen_forecasts
@@ -57,6 +58,8 @@ class Analysis:
     """The map of the first pair, step by step; None without a surface or a pair."""
     limits: pd.DataFrame
     """Empty unless the study has a learning rate, and searches it."""
+    precision: Precision | None
+    """How well the 50% line is known; None unless the study ends by that."""
     answers: list[Answer]
     """For every horizon and tolerance that a reader may choose; empty without a surface."""
     best: pd.DataFrame
@@ -144,7 +147,11 @@ def analyse(
     ranking, best = fit_ranking(frame, space, seed=seed), pd.DataFrame()
     if surface is not None:
         best = best_stable_settings(frame, space, surface, ranking, tolerance=tolerance)
-    limits, answers = _limits_and_answers(surface, space, ranking, tolerance, seed)
+    lines = [] if surface is None else _lines(surface, space, seed)
+    own = [line for line in lines if line.steps is None]
+    precision = None
+    if surface is not None and own and study.asked_decades is not None:
+        precision = precision_of(frame, space, surface, own, budget_trials=study.budget_trials, seed=seed)
     return Analysis(
         study=study,
         frame=frame,
@@ -154,8 +161,9 @@ def analyse(
         calibration=calibration(forecasts),
         maps=[] if surface is None else pair_maps(surface, space, ranked),
         by_step=_by_step(surface, space, ranked),
-        limits=limits,
-        answers=answers,
+        limits=pd.DataFrame() if surface is None else limits_table(own, surface.trials, tolerance),
+        precision=precision,
+        answers=[] if surface is None else _answers(lines, surface, space, ranking, tolerance, seed),
         best=best,
         effects=hazard_effects(frame, space, seed=seed),
         importance=importance,
@@ -169,25 +177,24 @@ def analyse(
     )
 
 
-def _limits_and_answers(
-    surface: Surface | None, space: SearchSpace, ranking: Ranking | None, tolerance: float, seed: int
-) -> tuple[pd.DataFrame, list[Answer]]:
-    """The speed limits at the study's tolerance and horizon, and the answers to all."""
-    if surface is None:
-        return pd.DataFrame(), []
-    horizons = surface.horizons
-    ends = surface.timing.periods.ends if surface.timing is not None else ()
-    earlier = [step for step in ends if step < horizons.shortest]
-    lines = list(lines_of(surface, space, seed=seed, steps=(None, *earlier)))
+def _lines(surface: Surface, space: SearchSpace, seed: int) -> list[Line]:
+    """By the horizon, and by all earlier ends of periods that every trial was to reach."""
+    ends = () if surface.timing is None else surface.timing.periods.ends
+    earlier = [step for step in ends if step < surface.horizons.shortest]
+    return list(lines_of(surface, space, seed=seed, steps=(None, *earlier)))
+
+
+def _answers(
+    lines: list[Line], surface: Surface, space: SearchSpace, ranking: Ranking | None, tolerance: float, seed: int
+) -> list[Answer]:
+    """To every question that a reader may ask; the study's own says what is missing, if it is unknown."""
     own = [line for line in lines if line.steps is None]
-    answers = answers_of(lines, surface, space, ranking, sorted({*TOLERANCES, tolerance}))
-    known = [
+    return [
         with_wanted(answer, own, surface, space, seed=seed)
         if (answer.steps, answer.tolerance, answer.status) == (None, tolerance, UNKNOWN)
         else answer
-        for answer in answers
+        for answer in answers_of(lines, surface, space, ranking, sorted({*TOLERANCES, tolerance}))
     ]
-    return limits_table(own, surface.trials, tolerance), known
 
 
 def _by_step(surface: Surface | None, space: SearchSpace, importance: list[str]) -> PairMap | None:

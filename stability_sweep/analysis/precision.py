@@ -64,7 +64,8 @@ class Precision:
         """What keeps the study from stopping, one reason each; empty if nothing does."""
         reasons = []
         if self.decades > asked_decades:
-            reasons.append(f"the line is known to within {self.decades:.2g} decades{self._where()}")
+            place = self._place() and f", at {self._place()}"
+            reasons.append(f"the line is known to within {self.decades:.2g} decades only{place}")
         if self.unseen.decades > MOST_UNSEEN_DECADES:
             reasons.append(f"{self.unseen} ({MOST_UNSEEN_DECADES:g} may be)")
         if not self.forecast.passed:
@@ -75,12 +76,24 @@ class Precision:
         """Whether this problem's own noise does not allow the precision within the budget."""
         return self.attainable_decades is not None and self.attainable_decades > asked_decades
 
-    def _where(self) -> str:
+    def in_words(self, asked_decades: float) -> str:
+        """``known to within 0.14 decades after 83 trials (asked: 0.1). Not enough to stop: ...``."""
+        least = self._place() and f"; least known at {self._place()}"
+        asked = f"(asked: {asked_decades:g}{least})"
+        known = f"known to within {self.decades:.2g} decades after {self.trials} trials {asked}"
+        reasons = self.why_not(asked_decades)
+        enough = f"Enough to stop: {self.forecast}, and {self.unseen}"
+        parts = [known, f"Not enough to stop: {'; '.join(reasons)}" if reasons else enough]
+        if self.is_out_of_reach(asked_decades):
+            parts.append(f"Out of reach here: the budget gives about {self.attainable_decades:.2g} decades")
+        return ". ".join(parts)
+
+    def _place(self) -> str:
         parts = [
             *([] if self.batch_size is None else [f"batch size {format_value(self.batch_size)}"]),
             *([] if self.clip is None else [f"clip norm {self.clip}"]),
         ]
-        return f" only, at {', '.join(parts)}" if parts else " only"
+        return ", ".join(parts)
 
 
 def line_precision(
@@ -103,6 +116,28 @@ def line_precision(
     lines = [] if surface is None else list(lines_of(surface, space, seed=seed))
     if surface is None or not lines:
         return None
+    return precision_of(frame, space, surface, lines, budget_trials=budget_trials, seed=seed)
+
+
+def precision_of(
+    frame: pd.DataFrame,
+    space: SearchSpace,
+    surface: Surface,
+    lines: list[Line],
+    *,
+    budget_trials: int | None = None,
+    seed: int = 0,
+) -> Precision:
+    """`line_precision` of a surface that is there already.
+
+    Args:
+        frame: trials from `study_frame`.
+        space: its search space.
+        surface: of those trials.
+        lines: of the surface, at least one, by the horizon.
+        budget_trials: of the study, for what it can attain.
+        seed: of the choice of trials.
+    """
     figures = [wrong_stretch(line) for line in lines]
     worst = lines[int(np.argmax(figures))]
     return Precision(

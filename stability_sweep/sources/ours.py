@@ -115,6 +115,8 @@ def facts_of(
         claims=definition.claims,
         horizon_in_words=target.horizon_in_words(definition.settings),
         steps_per_epoch=partial(target.steps_per_epoch, definition.settings),
+        asked_decades=definition.budget.precision,
+        budget_trials=definition.budget.trials,
         chosen_by=definition.sampler.name if definition.sampler.kind.looks_at_results else None,
         signals=with_extra(target.signals),
         shown_signals=target.shown_signals,

@@ -36,6 +36,9 @@ class StudyFacts:
     """The horizon where it is no fixed number of steps, such as ``10 epochs``."""
     steps_per_epoch: Callable[[Point], float | None] | None = None
     """From some settings to optimizer steps in one pass over the training data; None where that is no question."""
+    asked_decades: float | None = None
+    """How well the 50% line is to be known, of a study that ends by that."""
+    budget_trials: int | None = None
     chosen_by: str | None = None
     """The sampler, if earlier results decided where later trials are."""
     signals: Mapping[str, str] = field(default_factory=dict)

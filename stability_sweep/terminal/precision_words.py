@@ -21,20 +21,8 @@ def precision_in_words(repository: Repository, study: StoredStudy) -> str | None
         return f"not known yet: too few trials for a surface (asked: within {asked:g} decades)"
     from stability_sweep.analysis.baseline import baseline_in_words
 
-    where = [
-        *([] if found.batch_size is None else [f"batch size {found.batch_size:g}"]),
-        *([] if found.clip is None else [f"clip norm {found.clip}"]),
-    ]
-    least = f"; least known at {', '.join(where)}" if where else ""
-    parts = [f"known to within {found.decades:.2g} decades after {found.trials} trials (asked: {asked:g}{least})"]
-    reasons = found.why_not(asked)
-    if reasons:
-        parts.append(f"Not enough to stop: {'; '.join(reasons)}")
-    else:
-        parts.append(f"Enough to stop: {found.forecast}, and {found.unseen}")
-    if found.is_out_of_reach(asked):
-        parts.append(f"Out of reach here: the budget gives about {found.attainable_decades:.2g} decades")
-    return ". ".join([*parts, *filter(None, [baseline_in_words(study.definition.space, study.definition.space.core)])])
+    space = study.definition.space
+    return ". ".join(filter(None, [found.in_words(asked), baseline_in_words(space, space.core)]))
 
 
 def precision_figures(repository: Repository, study: StoredStudy) -> dict[str, Any] | None:

@@ -77,7 +77,8 @@ def test_what_it_costs_is_said_with_its_band_and_only_where_it_is_known() -> Non
 
 
 def test_every_setting_that_it_is_conditional_on_is_named() -> None:
-    space = {"learning_rate": {"low": 1e-5, "high": 1e-1, "log": True}, "training.warmup_steps": [0, 100]}
+    rates = {"low": 1e-5, "high": 1e-1, "log": True}
+    space = {"learning_rate": rates, "batch_size": [16, 64], "training.warmup_steps": [0, 100]}
     facts = facts_of(make_definition(search_space=space))
     assert "training.warmup steps 0" in answer_sentences(SAFE_UP_TO, facts)[-1]
 

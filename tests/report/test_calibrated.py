@@ -11,7 +11,7 @@ from stability_sweep.report import analyse_study
 from stability_sweep.report.panels.calibrated import PANEL, calibration_figure, calibration_finding
 from stability_sweep.sources import StoredSource
 from stability_sweep.storage import Repository
-from tests.conftest import StudyBuilder, diverges_above, make_result
+from tests.conftest import StudyBuilder, diverges_above, make_definition, make_result
 
 
 def table(bold: bool) -> pd.DataFrame:
@@ -65,3 +65,14 @@ def test_where_there_are_no_forecasts_the_page_says_why(
     (exhibit,) = PANEL.build(analyse_study(StoredSource(repository, study))).exhibits
     assert exhibit.figure is None
     assert reason in exhibit.caption
+
+
+@pytest.mark.parametrize("precision", [0.1, None])
+def test_a_study_that_ends_by_its_precision_says_what_that_rests_on(
+    repository: Repository, finished_study: StudyBuilder, precision: float | None
+) -> None:
+    definition = make_definition(sampler={"name": "boundary"}, budget={"trials": 100, "precision": precision})
+    study = finished_study(diverges_above(1e-3), trials=20, definition=definition)
+    told = PANEL.text(analyse_study(StoredSource(repository, study)))
+    assert told.startswith("The 50% line, with all its crossings, is known to within ") is (precision is not None)
+    assert ("(asked: 0.1" in told and "Not enough to stop: " in told) is (precision is not None)

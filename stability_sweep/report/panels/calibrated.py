@@ -36,10 +36,13 @@ class Calibrated(Panel):
     title = "How far to trust the map"
 
     def text(self, analysis: Analysis) -> str:
-        """How the forecasts are made."""
+        """How the forecasts are made; of a study that ends by its precision, what that rests on."""
+        known, asked = "", analysis.study.asked_decades
+        if analysis.precision is not None and asked is not None:
+            known = f"The 50% line, with all its crossings, is {analysis.precision.in_words(asked)}. "
         if analysis.calibration.empty:
-            return ""
-        return (
+            return known.strip()
+        return known + (
             "The trials were dealt into five parts, and the model forecast each part from the other four, so it had "
             "not seen a trial that it speaks of here. Forecasts that can be taken at their word lie on the diagonal: "
             "of the trials forecast at 30%, three in ten diverged."
