@@ -121,6 +121,14 @@ def test_where_nothing_diverged_every_rate_of_the_study_may_be_safe(tolerance: f
     assert answer.is_all
 
 
+def test_where_every_yardstick_is_infinite_the_answer_has_a_rate_and_no_price() -> None:
+    frame = simulate(curved, 200, 1)
+    (answer,), _, _ = asked(frame.assign(yardstick=np.where(frame["outcome"] == "diverged", np.nan, np.inf)))
+    assert answer.status == SAFE
+    assert answer.expected == (math.inf, math.inf, math.inf)
+    assert answer.price is None
+
+
 def test_a_study_that_does_not_search_the_learning_rate_says_so() -> None:
     space = make_definition(search_space={"learning_rate": 1e-3, "batch_size": [16, 64]}).space
     frame = simulate(curved, 40, 0).assign(learning_rate=1e-3)

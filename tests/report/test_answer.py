@@ -96,6 +96,8 @@ def test_programs_read_the_same() -> None:
     }
     assert expected.items() <= told.items()
     assert told["horizon_epochs"] == pytest.approx(0.24)
+    infinite = answer_json(replace(SAFE_UP_TO, expected=(math.inf, math.inf, math.inf), price=None), FACTS)
+    assert (infinite["expected_yardstick"], infinite["price"]) == ("inf", None)
     unknown = answer_json(None, FACTS)
     assert (unknown["known"], unknown["learning_rate"]) == (False, None)
     assert unknown["sentence"] == answer_sentence(None, FACTS)
