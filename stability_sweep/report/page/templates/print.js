@@ -2,7 +2,7 @@
 
 // Paper is white whatever the screen is, and takes two figures a row: they are drawn at a width of which paper shows
 // the letters large enough, and the style sheet makes them smaller.
-const PRINTED_WIDTH = 520;
+const PRINTED_WIDTH = 640;
 let themeOnScreen = null;
 
 function sizeFigures(size) {
