@@ -18,7 +18,8 @@ from tests.report.test_page import payload_of
 
 EXPORT_COLUMNS = {
     "number", "learning_rate", "batch_size", "clip_norm", "seed", "outcome", "divergence_step", "divergence_signal",
-    "steps", "horizon", "first_loss", "final_loss", "best_loss", "max_loss", "validation_loss", "wall_seconds",
+    "steps", "horizon", "first_loss", "final_loss", "best_loss", "max_loss", "validation_loss", "yardstick",
+    "wall_seconds",
 }  # fmt: skip
 
 
@@ -36,7 +37,7 @@ def test_run_trains_stores_and_reports(cli: Cli, definition_file: Path, tmp_path
     lines = [line for line in done.stderr.splitlines() if line.startswith("[")]
     assert [line.split("]")[0] for line in lines] == ["[1/4", "[2/4", "[3/4", "[4/4"]
     assert done.stdout.splitlines()[-1] == "Report: reports/small.html"
-    assert len(done.stdout.splitlines()) == 6  # five sentences and where the report is
+    assert done.stdout.startswith("- Not enough trials to say anything yet")  # the answer comes first
     page = BeautifulSoup((tmp_path / "reports" / "small.html").read_text(encoding="utf-8"), "html.parser")
     assert len(payload_of(page)["trials"]) == 4
     assert (tmp_path / "stability-sweep.db").exists()
@@ -68,6 +69,7 @@ def test_export_gives_every_trial_in_both_formats(cli: Cli, definition_file: Pat
         assert float(row["clip_norm"]) > 0
         assert (row["divergence_step"] != "") == (row["outcome"] == "diverged")
         assert (row["validation_loss"] == "") == (row["outcome"] == "diverged")
+        assert (row["yardstick"] == "") == (row["outcome"] == "diverged")
     cli("export", "small", "--output", "trials.parquet")
     frame = pd.read_parquet(tmp_path / "trials.parquet")
     assert frame["number"].tolist() == list(range(8))
