@@ -10,9 +10,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    SerializerFunctionWrapHandler,
+    Tag,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from typing_extensions import Self
 
 from stability_sweep.space.off import OFF
@@ -28,6 +38,28 @@ class Frozen(BaseModel):
     """Base of everything that a definition consists of: immutable, strict about types, no unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+LATER: Final = "later"
+"""Marks a setting that came after studies with its table had been fingerprinted: ``Annotated[float, LATER]``."""
+
+
+class GrownTable(Frozen):
+    """A table with such settings.
+
+    They are left out wherever the table is written while they are at their default, so that a definition that does not
+    name them keeps its fingerprint.
+    """
+
+    @model_serializer(mode="wrap")
+    def _leave_out_later_defaults(self, serialize: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = serialize(self)
+        unsaid = {
+            name
+            for name, field in type(self).model_fields.items()
+            if LATER in field.metadata and getattr(self, name) == field.default
+        }
+        return {name: value for name, value in written.items() if name not in unsaid}
 
 
 class Range(Frozen):

@@ -9,6 +9,7 @@ Shapes: B positions, N centroids (the batch itself in training), d latent dimens
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -57,17 +58,34 @@ class RiemannianMetric:
 
     @classmethod
     def from_factors(
-        cls, centroids: Tensor, factors: Tensor, temperature: float, regularization: float
+        cls,
+        centroids: Tensor,
+        factors: Tensor,
+        temperature: float,
+        regularization: float,
+        *,
+        condition_cap: float = math.inf,
     ) -> RiemannianMetric:
-        """The metric whose matrices are M_j = L_j L_jᵀ.
+        """The metric whose matrices are M_j = L_j L_jᵀ, or, with a cap c on the condition number, better conditioned.
+
+        Then M_j = L_j L_jᵀ + tr(L_j L_jᵀ)/(c − 1) · I: the largest eigenvalue of L_j L_jᵀ is at most its trace t, so
+        that the condition number is at most (t + t/(c − 1)) / (t/(c − 1)) = c. A sum of such matrices with weights
+        above zero, and λI, has no larger one, so cond(G⁻¹(z)) ≤ c at every z. Only the M_j change, so every derivative
+        stays exact. The form is that of shrinkage towards the identity (Ledoit and Wolf, J. Multivariate Anal. 88,
+        2004). It shrinks a little also where the condition number was below c, and up to d times as much as is needed.
 
         Args:
             centroids: μ_j, (N, d).
             factors: L_j, (N, d, d), lower triangular.
             temperature: T, the width of the kernels.
             regularization: λ, added to the diagonal of the inverse metric.
+            condition_cap: c, above 1; infinity leaves the matrices as they are.
         """
-        return cls(centroids, pack(torch.bmm(factors, factors.mT)), temperature, regularization)
+        packed = pack(torch.bmm(factors, factors.mT))
+        if not math.isinf(condition_cap):
+            traces = factors.square().sum(dim=(-2, -1)).unsqueeze(-1)
+            packed = torch.addcmul(packed, traces, identity(centroids), value=1 / (condition_cap - 1))
+        return cls(centroids, packed, temperature, regularization)
 
     @cached_property
     def doubled(self) -> Tensor:

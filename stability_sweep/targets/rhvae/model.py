@@ -67,6 +67,15 @@ class RHVAE(nn.Module):
         self._evaluation_metric: RiemannianMetric | None = None
         self._compiled: Callable[..., ForwardPass] | None = None
 
+    def remembered_training(self) -> tuple[tuple[Tensor, Tensor], ...]:
+        """Centroids and matrices of the last training batches; see `engine.protocol.RemembersTraining`."""
+        return tuple(self._remembered)
+
+    def recall_training(self, remembered: tuple[tuple[Tensor, Tensor], ...]) -> None:
+        """Evaluate with these again: a batch of weights that were given up must not be part of the metric."""
+        self._remembered = deque(remembered, maxlen=REMEMBERED_BATCHES)
+        self._evaluation_metric = None
+
     def compile_forward(self, mode: str) -> None:
         """Have ``torch.compile`` fuse the forward and backward pass; it happens at the first loss of every shape."""
         self._compiled = torch.compile(self.compute, mode=mode)
@@ -134,7 +143,13 @@ class RHVAE(nn.Module):
         metric, factors = remembered, None
         if metric is None:
             factors = self.metric(images)
-            metric = RiemannianMetric.from_factors(mean, factors, self.config.temperature, self.config.regularization)
+            metric = RiemannianMetric.from_factors(
+                mean,
+                factors,
+                self.config.temperature,
+                self.config.regularization,
+                condition_cap=self.config.metric_condition_cap,
+            )
         momentum_factors = factors if self.config.momentum_factor == "network" else None
 
         def potential(z: Tensor) -> Potential:

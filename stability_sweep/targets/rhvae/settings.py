@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from stability_sweep.engine.settings import OutcomeConfig, TrainingConfig
-from stability_sweep.space.dimensions import Frozen
+from stability_sweep.space.dimensions import LATER, Frozen, GrownTable
 from stability_sweep.space.off import OffOrPositive
 from stability_sweep.targets.images.settings import DataConfig
 
@@ -17,7 +17,7 @@ SMALLEST_SAFE_BATCH = 16
 NETWORK_PATTERN = r"^(mlp|conv|resnet|[A-Za-z_]\w*(\.\w+)*:[A-Za-z_]\w*)$"
 
 
-class RHVAEConfig(Frozen):
+class RHVAEConfig(GrownTable):
     """Settings of the Riemannian Hamiltonian VAE; names, meaning and defaults as in pythae 0.1.2.
 
     Source: Chadebec, Mantoux, Allassonnière, "Geometry-Aware Hamiltonian Variational Auto-Encoder",
@@ -52,7 +52,16 @@ class RHVAEConfig(Frozen):
     """Largest |log σ²| of the encoder."""
     metric_log_diagonal_clamp: OffOrPositive = math.inf
     """Largest |log| of the diagonal of the metric's factors L."""
+    metric_condition_cap: Annotated[OffOrPositive, LATER] = math.inf
+    """Largest condition number of the inverse metric; see `RiemannianMetric.from_factors`."""
     precision: Literal["float32", "float64"] = "float32"
+
+    @field_validator("metric_condition_cap")
+    @classmethod
+    def _check_condition_cap(cls, cap: float) -> float:
+        if cap <= 1:
+            raise ValueError(f"must be greater than 1, the condition number of the identity, got {cap}")
+        return cap
 
 
 class TrialConfig(Frozen):

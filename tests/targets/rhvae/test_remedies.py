@@ -58,6 +58,7 @@ def build(**settings: Any) -> RHVAE:
         {"hamiltonian_gradient_cap": 1e-3},
         {"log_variance_clamp": 1e-3},
         {"metric_log_diagonal_clamp": 1e-3},
+        {"metric_condition_cap": 2.0},
         {"momentum_factor": "cholesky"},
         {"precision": "float64"},
         *({"activation": name} for name in ("leaky_relu", "elu", "silu", "gelu", "tanh", "softplus")),
@@ -101,6 +102,53 @@ def test_the_metric_clamp_bounds_the_diagonal_of_its_factors() -> None:
     diagonal = factors.diagonal(dim1=1, dim2=2)
     assert (diagonal.log().abs() <= 0.01 + 1e-6).all()
     assert (factors.triu(1) == 0).all()
+
+
+def capped_metric(cap: float) -> tuple[RiemannianMetric, Tensor]:
+    """A metric of ill-conditioned factors with hardly any λ, and its centroids; float64."""
+    generator = torch.Generator().manual_seed(3)
+    centroids, factors = (torch.randn(size, generator=generator).double() for size in ((6, 4), (6, 4, 4)))
+    factors = factors.tril() * torch.tensor([1e2, 1.0, 1e-1, 1e-3]).unsqueeze(1)
+    return RiemannianMetric.from_factors(centroids, factors, 1.0, 1e-9, condition_cap=cap), centroids
+
+
+@pytest.mark.parametrize("cap", [1.5, 10.0, 1e4])
+def test_the_condition_cap_bounds_the_inverse_metric_near_and_far(cap: float) -> None:
+    assert torch.linalg.cond(capped_metric(math.inf)[0].at(torch.zeros(1, 4).double()).inverse).item() > 1e5
+    metric, centroids = capped_metric(cap)
+    for position in (centroids, centroids + 0.7, 2 * centroids):
+        assert (torch.linalg.cond(metric.at(position).inverse) <= cap * (1 + 1e-9)).all()
+
+
+def test_the_condition_cap_adds_a_share_of_the_trace_to_the_diagonal() -> None:
+    factors = torch.tensor([[[2.0, 0.0], [1.0, 3.0]]])
+    packed = RiemannianMetric.from_factors(torch.zeros(1, 2), factors, 1.0, 0.1, condition_cap=8.0).packed
+    assert packed.tolist() == [[4.0 + 14 / 7, 2.0, 10.0 + 14 / 7]]
+
+
+def test_the_closed_form_gradient_is_exact_under_the_condition_cap() -> None:
+    metric, centroids = capped_metric(10.0)
+    z = (centroids + 0.3).requires_grad_()
+    rho = torch.ones_like(z)
+    local = metric.at(z)
+    energy = 0.5 * (rho * local.velocity(rho)).sum() + 0.5 * local.log_det.sum()
+    (expected,) = torch.autograd.grad(energy, z)
+    found = metric.position_gradient(z.detach(), rho, metric.at(z.detach()))
+    assert torch.allclose(found, expected, rtol=1e-8, atol=1e-10)
+
+
+def test_the_backward_pass_by_hand_is_that_of_autograd_under_the_condition_cap() -> None:
+    generator = torch.Generator().manual_seed(3)
+    z = torch.randn(6, 4, generator=generator).double()
+    factors = torch.randn(6, 4, 4, generator=generator).tril().double().requires_grad_()
+    metric = RiemannianMetric.from_factors(z, factors, 1.0, 1e-2, condition_cap=10.0)
+    by_hand, _ = metric.at_with_gradient(z + 0.3, torch.ones_like(z))
+    plain = metric.at(z + 0.3)
+    found, expected = (
+        torch.autograd.grad(local.log_det.sum() + local.inverse.sum(), factors, retain_graph=True)[0]
+        for local in (by_hand, plain)
+    )
+    assert torch.allclose(found, expected, rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("reconstruction_loss", ["mse", "bce"])
