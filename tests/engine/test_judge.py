@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stability_sweep.engine.judge import SPIKE_WINDOW_STEPS, find_spikes
+from stability_sweep.engine.spikes import SpikeRule, SpikeWatch, find_spikes
+
+SPIKE_WINDOW_STEPS = SpikeRule().window_steps
 
 
 def quiet(steps: int = 200, level: float = 100.0, seed: int = 0) -> NDArray[np.float64]:
@@ -52,3 +54,23 @@ def test_a_falling_loss_is_no_spike() -> None:
 
 def test_a_run_shorter_than_the_window_has_none() -> None:
     assert find_spikes(quiet(SPIKE_WINDOW_STEPS)).height is None
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_watch_sees_spikes_begin_where_they_are_found_afterwards(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    losses = quiet(seed=seed)
+    starts = np.sort(generator.choice(np.arange(30, 190, 8), size=4, replace=False))
+    for start in starts:
+        losses[start : start + generator.integers(1, 5)] += generator.uniform(200, 1e5)
+    watch = SpikeWatch(SpikeRule())
+    seen = [step for step, loss in enumerate(losses) if watch.begins(float(loss))]
+    assert seen == starts.tolist()
+    assert find_spikes(losses).count == len(starts)
+
+
+def test_a_watch_that_forgets_needs_a_whole_window_again() -> None:
+    watch = SpikeWatch(SpikeRule(window_steps=3, sigmas=2.0))
+    assert [watch.begins(loss) for loss in (1.0, 1.0, 1.0, 9.0, 9.0, 1.0, 9.0)] == [False] * 3 + [True] + [False] * 3
+    watch.forget()
+    assert [watch.begins(loss) for loss in (1.0, 1.0, 9.0, 1.0, 9.0)] == [False] * 4 + [True]
