@@ -18,8 +18,11 @@ from stability_sweep.engine.judge import Evaluation, judge
 from stability_sweep.engine.protocol import Pass, Trainable
 from stability_sweep.engine.reader import LossReader
 from stability_sweep.engine.recorder import STEPS_AT_ONCE, TelemetryRecorder
+from stability_sweep.engine.rollback import Rollbacks
 from stability_sweep.engine.run import BrokenStep, Progress, TrainingRun
 from stability_sweep.engine.seeds import TrialSeeds
+from stability_sweep.engine.signals import remedy_signals
+from stability_sweep.engine.spikes import SpikeRule, SpikeWatch
 from stability_sweep.engine.step import Step, Stepper
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.outcome import Divergence, Symptom
@@ -44,7 +47,7 @@ def train(
             version give equal losses at every step.
         on_step: called for every finite step; it may raise `StopTrainingError`.
         read_every_steps: how many steps run before their losses are read from the device and judged; the result does
-            not depend on it. By default 1 on a CPU, 16 elsewhere, 1 where the schedule needs to know every loss.
+            not depend on it. By default 1 on a CPU, 16 elsewhere; always 1 where a setting needs to know every loss.
         recorder: takes the telemetry of the run; what it has is there also when the run ends with an error.
 
     Raises:
@@ -68,7 +71,11 @@ class _Run(Generic[Pass]):
         self.horizon = trainable.horizon
         self.stepper = Stepper(trainable, self.seeds)
         self.reader: LossReader[Pass] = LossReader()
-        if trainable.training.schedule == "plateau":
+        training = trainable.training
+        self.rollbacks = Rollbacks(self.stepper, training, self.horizon) if training.rollback_allowance else None
+        rule = SpikeRule(training.spike_window_steps, training.spike_sigmas)
+        self.spikes = SpikeWatch(rule) if training.spike_restart_steps or training.rollback_on_spikes else None
+        if training.needs_every_loss:
             read_every_steps = 1
         self.read_every_steps = read_every_steps or (
             1 if trainable.device.type == "cpu" else ACCELERATOR_READ_EVERY_STEPS
@@ -78,8 +85,9 @@ class _Run(Generic[Pass]):
             recorder.start(
                 self.stepper.model,
                 trainable.signals,
-                trainable.training.clip_norm,
+                training.clip_norm,
                 steps_at_once=1 if trainable.is_captured else STEPS_AT_ONCE,
+                remedies=remedy_signals(training),
             )
 
     def finish(self, on_step: Callable[[Progress], None]) -> TrainingRun:
@@ -105,7 +113,7 @@ class _Run(Generic[Pass]):
             evaluation=evaluation,
             wall_seconds=time.perf_counter() - started,
         )
-        return TrainingRun(result, losses, autopsy, broken)
+        return TrainingRun(result, losses, autopsy, broken, self.stepper.schedule.rollbacks)
 
     def _evaluate(self) -> Evaluation:
         """The figures of a run that reached its horizon; the model that it began with is built once more for them."""
@@ -125,20 +133,42 @@ class _Run(Generic[Pass]):
 
         def on_finite(number: int, loss: float) -> None:
             self.stepper.schedule.observe(loss)
+            self._look_for_a_spike(number, loss)
             on_step(Progress(number, self.horizon, loss))
 
         for number in range(1, self.horizon + 1):
+            if self.rollbacks is not None:
+                self.rollbacks.before(number)
             step = self.stepper.step(number)
             self.reader.add(step)
             if self.recorder is not None:
-                self.recorder.observe(number, step.passes, step.loss_and_norm)
+                self.recorder.observe(number, step.passes, step.loss_and_norm, step.remedies)
             if number % self.read_every_steps == 0 or number == self.horizon:
                 found = self.reader.read(on_finite)
-                if found is not None:
+                if found is not None and not self._went_back(number):
                     if self.recorder is not None:
                         self.recorder.discard_after(found[1].number)
                     return found
         return None
+
+    def _look_for_a_spike(self, number: int, loss: float) -> None:
+        """What a finite step's loss may lead to: another warm-up, or a rollback."""
+        training = self.trainable.training
+        is_spike = self.spikes is not None and self.spikes.begins(loss)
+        if is_spike and training.spike_restart_steps:
+            self.stepper.schedule.restart(number)
+        if not (is_spike and training.rollback_on_spikes and self._went_back(number)) and self.rollbacks is not None:
+            self.rollbacks.was_finite(loss)
+
+    def _went_back(self, number: int) -> bool:
+        """After a step that broke: whether the run goes on from earlier weights."""
+        if self.rollbacks is None or not self.rollbacks.go_back(number):
+            return False
+        if self.spikes is not None:
+            self.spikes.forget()  # of earlier weights the losses are others
+        if self.recorder is not None:
+            self.recorder.weights_were_replaced(number)
+        return True
 
 
 def _divergence(step: Step[Pass], symptom: Symptom, autopsy: Autopsy) -> Divergence:

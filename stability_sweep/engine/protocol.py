@@ -7,7 +7,7 @@ signals a run has the telemetry of any training, and without probes its autopsie
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -66,6 +66,17 @@ class Probes(Protocol[Pass]):
 
     def in_order(self, model: Any, done: Pass, outputs: ModuleOutputs) -> NamedTensors:
         """Every tensor of a repeated pass, in the order of the computation; the losses come last."""
+
+
+@runtime_checkable
+class RemembersTraining(Protocol):
+    """A model that keeps more of its training than parameters and buffers: a rollback takes that along."""
+
+    def remembered_training(self) -> Any:
+        """What it remembers now; further training leaves this object as it is."""
+
+    def recall_training(self, remembered: Any) -> None:
+        """Remember that instead."""
 
 
 class Trainable(Protocol[Pass]):

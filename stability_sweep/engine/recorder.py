@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -49,6 +49,8 @@ class _Waiting:
     """The sampled parameters after the step."""
     look: Tensor
     """Largest |parameter| of this step's share."""
+    remedies: Mapping[str, Tensor]
+    """What the remedies did, scalars."""
     extra: Tensor | None
     """What installed packages measure, (number of such signals,); None if there are none."""
 
@@ -64,7 +66,13 @@ class TelemetryRecorder:
         self._last: deque[tuple[int, Tensor]] = deque(maxlen=LAST_STEPS + STEPS_AT_ONCE)
 
     def start(
-        self, model: nn.Module, signals: ModelSignals[Any] | None, clip_norm: float, *, steps_at_once: int
+        self,
+        model: nn.Module,
+        signals: ModelSignals[Any] | None,
+        clip_norm: float,
+        *,
+        steps_at_once: int,
+        remedies: Sequence[str] = (),
     ) -> None:
         """Get ready for a run of that model; called before its first step.
 
@@ -73,6 +81,7 @@ class TelemetryRecorder:
             signals: the series that only this model has.
             clip_norm: above which norm gradients are scaled down.
             steps_at_once: how many steps may wait to be measured together.
+            remedies: the series of the remedies that are on.
         """
         parameters = [parameter.detach() for parameter in model.parameters() if parameter.requires_grad]
         count = sum(parameter.numel() for parameter in parameters)
@@ -84,15 +93,32 @@ class TelemetryRecorder:
         self._chunks = _in_chunks(parameters, LOOKS)
         self._signals, self._clip_norm, self._steps_at_once = signals, clip_norm, steps_at_once
         self._model, self._extra = model, extra_signals()
-        self._names = (*(SIGNALS if signals is None else signals.names), *self._extra)
-        self._looks = torch.stack([_largest(chunk) for chunk in self._chunks[1:]])
+        self._names = (*(SIGNALS if signals is None else signals.names), *remedies, *self._extra)
+        self.weights_were_replaced(0)
+
+    def weights_were_replaced(self, step: int) -> None:
+        """Look at the weights anew, after a step: they changed, and no step is to be told to have done it."""
+        self._measure_waiting()
+        count = len(self._chunks)
+        self._looks = torch.stack([_largest(self._chunks[(step + later) % count]) for later in range(1, count)])
         self._sample = torch.cat(self._sampled)
 
-    def observe(self, step: int, passes: Sequence[Any], loss_and_norm: Tensor) -> None:
-        """Take note of a finished step: its forward passes, and its loss with the gradient's norm, (2,)."""
+    def observe(
+        self, step: int, passes: Sequence[Any], loss_and_norm: Tensor, remedies: Mapping[str, Tensor] | None = None
+    ) -> None:
+        """Take note of a finished step.
+
+        Args:
+            step: its number.
+            passes: its forward passes.
+            loss_and_norm: its loss, and the gradient's norm before clipping, (2,).
+            remedies: what the remedies did, scalars; every step has the same ones.
+        """
         look = _largest(self._chunks[(step - 1) % len(self._chunks)])
         extra = self._measure_extra(passes, loss_and_norm) if self._extra else None
-        self._waiting.append(_Waiting(step, passes, loss_and_norm, torch.cat(self._sampled), look, extra))
+        self._waiting.append(
+            _Waiting(step, passes, loss_and_norm, torch.cat(self._sampled), look, remedies or {}, extra)
+        )
         elements = 0 if self._signals is None else sum(map(self._signals.elements, passes)) * len(self._waiting)
         if len(self._waiting) >= self._steps_at_once or elements > LARGEST_WAIT_ELEMENTS:
             self._measure_waiting()
@@ -134,6 +160,7 @@ class TelemetryRecorder:
         }
         if self._signals is not None:
             signals |= self._signals.measure([entry.passes for entry in waiting])
+        signals |= {name: torch.stack([entry.remedies[name] for entry in waiting]) for name in waiting[0].remedies}
         extra = [entry.extra for entry in waiting if entry.extra is not None]
         if extra:
             signals |= dict(zip(self._extra, torch.stack(extra).unbind(1), strict=True))

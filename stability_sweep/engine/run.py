@@ -38,11 +38,13 @@ class TrainingRun:
 
     result: TrialResult
     losses: Array
-    """(steps,); the last may be NaN or infinite."""
+    """(steps,); the last may be NaN or infinite, and so may that of a step that the run went back from."""
     autopsy: Autopsy | None = None
     """Of a run that diverged."""
     broken_step: BrokenStep | None = None
     """Of a run that diverged."""
+    rollbacks: int = 0
+    """How often it went back to earlier weights."""
 
 
 class StopTrainingError(Exception):

@@ -29,7 +29,9 @@ class LearningRateSchedule:
     """The learning rate of every step: linear warm-up, then constant, half a cosine to zero, or by plateau.
 
     The plateau rule: after `plateau_patience_steps` steps without a new lowest loss, multiply by `plateau_factor` and
-    count anew.
+    count anew. On top of that come two factors: after n rollbacks, `rollback_rate_factor` to the power of n; and, s
+    steps after the one in which the last spike of the loss began, min(1, s / (`spike_restart_steps` + 1)): a second
+    warm-up.
     """
 
     def __init__(self, config: TrainingConfig, horizon: int) -> None:
@@ -38,9 +40,26 @@ class LearningRateSchedule:
         self._plateau_scale = 1.0
         self._lowest_loss = math.inf
         self._steps_since_lowest = 0
+        self._restarted_at: int | None = None
+        self.rollbacks = 0
+        """How often the run went back to earlier weights."""
 
     def rate(self, step: int) -> float:
         """Learning rate of a step (the first is 1)."""
+        factor = self._config.rollback_rate_factor**self.rollbacks
+        if self._restarted_at is not None:
+            factor *= min(1.0, (step - self._restarted_at) / (self._config.spike_restart_steps + 1))
+        return self._undisturbed_rate(step) * factor
+
+    def restart(self, step: int) -> None:
+        """Warm up again from the step after this one, in which a spike began."""
+        self._restarted_at = step
+
+    def roll_back(self) -> None:
+        """Count a rollback."""
+        self.rollbacks += 1
+
+    def _undisturbed_rate(self, step: int) -> float:
         warmup = self._config.warmup_steps
         rate = self._config.learning_rate * min(1.0, step / (warmup + 1))
         if self._config.schedule == "cosine":

@@ -6,16 +6,16 @@ They are validated and frozen, and import no engine: a definition, a report or a
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 from typing_extensions import Self
 
-from stability_sweep.space.dimensions import Frozen
+from stability_sweep.space.dimensions import LATER, Frozen, GrownTable
 from stability_sweep.space.off import OffOrPositive
 
 
-class TrainingSettings(Frozen):
+class TrainingSettings(GrownTable):
     """Everything about training but the three dimensions that every study has: the table ``[training]``."""
 
     horizon_steps: int | None = Field(default=None, ge=1)
@@ -37,6 +37,46 @@ class TrainingSettings(Frozen):
 
     compile: Literal["off", "default", "reduce-overhead"] = "off"
     """Mode of ``torch.compile`` for the forward and backward pass; needs a C++ compiler."""
+
+    outlier_gradient: Annotated[Literal["keep", "skip", "clip"], LATER] = "keep"
+    """What happens to a step whose gradient's norm is an outlier: see `engine.outliers`."""
+    outlier_z: Annotated[float, LATER] = Field(default=2.5, gt=0)
+    """An outlier lies more than so many standard deviations above the mean of the norms."""
+    outlier_decay: Annotated[float, LATER] = Field(default=0.97, gt=0, lt=1)
+    """Of the moving averages of the norm's mean and variance, per step."""
+    outlier_warmup_steps: Annotated[int, LATER] = Field(default=25, ge=2)
+    """The first steps, in which there are no outliers; the averages begin with their norms."""
+    adaptive_clipping: Annotated[Literal["none", "agc", "adagc"], LATER] = "none"
+    """Clipping part by part of the model, after clipping by norm: see `engine.adaptive_clipping`."""
+    agc_ratio: Annotated[float, LATER] = Field(default=0.01, gt=0)
+    """λ of AGC: the largest ratio of a unit's gradient to its weights, in norms."""
+    agc_smallest_norm: Annotated[float, LATER] = Field(default=1e-3, gt=0)
+    """ε of AGC: the weights of a unit count as at least so large."""
+    adagc_ratio: Annotated[float, LATER] = Field(default=1.05, ge=1)
+    """λ of AdaGC: the largest ratio of a parameter's gradient to its moving average, in norms."""
+    adagc_decay: Annotated[float, LATER] = Field(default=0.98, gt=0, lt=1)
+    """β of AdaGC's moving average, per step."""
+    adagc_warmup_steps: Annotated[int, LATER] = Field(default=100, ge=1)
+    """The first steps, in which AdaGC only looks for the smallest norm."""
+    rollback_allowance: Annotated[int, LATER] = Field(default=0, ge=0)
+    """So many times a run goes back to its last good weights, with a smaller learning rate, instead of diverging."""
+    rollback_snapshot_steps: Annotated[int, LATER] = Field(default=100, ge=1)
+    """Every so many steps the weights are kept to go back to."""
+    rollback_rate_factor: Annotated[float, LATER] = Field(default=0.5, gt=0, le=1)
+    """What every rollback multiplies the learning rate by."""
+    rollback_on_spikes: Annotated[bool, LATER] = False
+    """Whether a spike of the loss, too, is a reason to go back, as long as the allowance lasts."""
+    spike_restart_steps: Annotated[int, LATER] = Field(default=0, ge=0)
+    """Steps over which the learning rate grows again to its full value after a spike of the loss; 0 is off."""
+    spike_window_steps: Annotated[int, LATER] = Field(default=25, ge=3)
+    """The two settings above compare a loss with so many losses before it: see `engine.spikes`."""
+    spike_sigmas: Annotated[float, LATER] = Field(default=8.0, gt=0)
+    """A spike lies so many robust standard deviations above their median."""
+
+    @property
+    def needs_every_loss(self) -> bool:
+        """Whether what a step does depends on the losses of all before it, so that none may wait to be read."""
+        return self.schedule == "plateau" or self.rollback_allowance > 0 or self.spike_restart_steps > 0
 
     @model_validator(mode="after")
     def _check_one_horizon(self) -> Self:

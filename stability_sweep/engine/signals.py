@@ -1,14 +1,35 @@
-"""Series that an installed package adds to the telemetry of every training."""
+"""Series beyond those of any training: of the remedies that are on, and of installed packages."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Protocol
 
+from stability_sweep.engine.settings import TrainingConfig
 from stability_sweep.registry import Registry
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
+
+
+REMEDY_SIGNALS: Mapping[str, str] = {
+    "outlier": "1 where the gradient's norm was an outlier: the step was skipped, or its gradient scaled down",
+    "adaptively_clipped": "share of the model's units (AGC) or parameters (AdaGC) whose gradient was scaled down",
+    "rollbacks": "how often the run had gone back to earlier weights before the step",
+    "step_learning_rate": "learning rate of the step",
+}
+"""What the remedies of ``[training]`` do, each with its meaning; only runs with the remedy have the series."""
+
+
+def remedy_signals(config: TrainingConfig) -> tuple[str, ...]:
+    """The series that a run with these settings has, in the order of the columns."""
+    is_on = {
+        "outlier": config.outlier_gradient != "keep",
+        "adaptively_clipped": config.adaptive_clipping != "none",
+        "rollbacks": config.rollback_allowance > 0,
+        "step_learning_rate": config.rollback_allowance > 0 or config.spike_restart_steps > 0,
+    }
+    return tuple(name for name in REMEDY_SIGNALS if is_on[name])
 
 
 class ExtraSignal(Protocol):
@@ -40,5 +61,5 @@ def extra_signals() -> dict[str, ExtraSignal]:
 
 
 def with_extra(signals: Mapping[str, str]) -> dict[str, str]:
-    """Signals with their meanings, and after them those that installed packages add."""
-    return {**signals, **{name: extra.meaning for name, extra in extra_signals().items()}}
+    """Signals with their meanings, and after them those of remedies, and those that installed packages add."""
+    return {**signals, **REMEDY_SIGNALS, **{name: extra.meaning for name, extra in extra_signals().items()}}
