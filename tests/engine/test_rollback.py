@@ -185,3 +185,6 @@ def test_an_rhvae_that_diverges_is_saved_and_evaluated_without_what_it_gave_up(i
     assert saved.rollbacks >= 1
     assert saved.result.validation_loss is not None
     assert math.isfinite(saved.result.validation_loss)  # the metric of a broken batch would make it NaN
+    again = run(rollback_allowance=8, rollback_rate_factor=0.1)
+    assert saved.losses.tobytes() == again.losses.tobytes()
+    assert saved.result.validation_loss == again.result.validation_loss
