@@ -163,7 +163,7 @@ def test_a_study_of_plain_optuna_is_told(cli: Cli, swept: dict[str, int], tmp_pa
 
 
 def test_an_upgrade_is_needed_once_and_loses_nothing(cli: Cli, swept: dict[str, int], tmp_path: Path) -> None:
-    assert cli("db", "upgrade").stdout == "schema version 0004: nothing to do\n"
+    assert cli("db", "upgrade").stdout == "schema version 0005: nothing to do\n"
     with closing(database(tmp_path)) as connection, connection:
         for column in ("divergence_origin", "divergence_cause", "spikes", "spike_height", "spike_height_kind", "cpu"):
             connection.execute(f"ALTER TABLE stability_results DROP COLUMN {column}")
@@ -173,7 +173,7 @@ def test_an_upgrade_is_needed_once_and_loses_nothing(cli: Cli, swept: dict[str, 
         connection.execute("ALTER TABLE stability_definitions ADD COLUMN granted_trials INTEGER NOT NULL DEFAULT 0")
         connection.execute("UPDATE stability_schema_version SET version_num = '0001'")
     assert "run `stability-sweep db upgrade`" in error_line(cli("status", "small", code=2))
-    assert cli("db", "upgrade").stdout == "schema version 0001 -> 0004\n"
+    assert cli("db", "upgrade").stdout == "schema version 0001 -> 0005\n"
     assert json.loads(cli("status", "small", "--json").stdout)["outcomes"]["diverged"] == 1
     assert "no telemetry is stored for this trial" in cli("show", "small", str(swept["diverged"])).stdout
     assert (

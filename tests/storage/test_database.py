@@ -78,7 +78,7 @@ def test_another_schema_version_is_refused_and_untouched(storage_url: str) -> No
     database.close()
     for create in (False, True):
         message = open_error(storage_url, create=create)
-        assert "expected schema version 0004, got 9999: a newer version of stability-sweep wrote this" in message
+        assert "expected schema version 0005, got 9999: a newer version of stability-sweep wrote this" in message
     with pytest.raises(StorageError, match="a newer version of stability-sweep wrote this database"):
         Database.upgrade(storage_url)
 
@@ -129,10 +129,10 @@ def test_an_older_database_is_upgraded_when_asked_and_never_silently(storage_url
     make_version_1(storage_url)
     for create in (False, True):
         message = open_error(storage_url, create=create)
-        assert "expected schema version 0004, got 0001: an older version of stability-sweep wrote this" in message
+        assert "expected schema version 0005, got 0001: an older version of stability-sweep wrote this" in message
         assert "stability-sweep db upgrade" in message
-    assert Database.upgrade(storage_url) == ("0001", "0004")
-    assert Database.upgrade(storage_url) == ("0004", "0004")
+    assert Database.upgrade(storage_url) == ("0001", "0005")
+    assert Database.upgrade(storage_url) == ("0005", "0005")
     database = Database.open(storage_url)
     repository = Repository(database)
     (stored,) = repository.results(repository.get_study("old"))
