@@ -48,7 +48,7 @@ class UnitClipping:
 
 
 class HistoryClipping:
-    """AdaGC: Wang et al., "AdaGC: Enhancing LLM Pretraining Stability via Adaptive Gradient Clipping", arXiv:2502.11034.
+    """AdaGC: Wang et al., "Enhancing LLM Pretraining Stability via Adaptive Gradient Clipping", arXiv:2502.11034.
 
     The gradient g of every parameter becomes h g. With λ `adagc_ratio`, β `adagc_decay`, and γ beginning at infinity:
 
