@@ -5,9 +5,21 @@ from __future__ import annotations
 METHOD = [
     (
         "P(diverge)",
-        "A Gaussian-process classifier with a logistic link and Laplace's approximation (Rasmussen and "
-        "Williams, Gaussian Processes for Machine Learning, 2006, chapter 3). Logarithmic ranges count in decades, "
-        'choices by their order, "off" has a coordinate of its own. Bands are 90% credible bands.',
+        "A Gaussian-process classifier with a logistic link, Matérn kernels (5/2) averaged by their weights, and "
+        "expectation propagation (Rasmussen and Williams, Gaussian Processes for Machine Learning, 2006, chapter 3); "
+        "when training diverges, by a second process over settings and periods of steps. Logarithmic ranges count in "
+        'decades, choices by their order, "off" has a coordinate of its own. Bands are 90% credible bands.',
+    ),
+    (
+        "The answer",
+        "The learning rate up to which P(diverge) is at every rate within the tolerance with 90% probability, at the "
+        "batch size and clipping whose yardstick there is expected lowest; unknown where there is no such rate.",
+    ),
+    (
+        "Yardstick",
+        "The held-out figure of the target by which settings are ranked, lower is better; of an RHVAE -log p(x) by "
+        "importance sampling. What is expected of a setting comes from a Gaussian process through the normal scores "
+        "of all finite trials' yardsticks.",
     ),
     (
         "Counts",
