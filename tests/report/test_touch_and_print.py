@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from tests.report.browsing import opened
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -47,11 +48,9 @@ def test_the_mode_bar_lies_below_its_figure(page: Page, width: int) -> None:
       const next = plot.nextElementSibling.nextElementSibling.getBoundingClientRect();
       return [bar.top - plot.querySelector('.main-svg').getBoundingClientRect().bottom, next.top - bar.bottom];
     })"""
-    distances = page.evaluate(script)
-    assert len(distances) >= 8
-    for below_figure, above_next in distances:
-        assert below_figure >= 0
-        assert above_next >= 0
+    assert len(page.evaluate(script)) >= 8
+    # Figures take a new width a moment after the window does.
+    page.wait_for_function(f"{script}.every(([below, above]) => below >= 0 && above >= 0)", timeout=1000 * HANG_SECONDS)
 
 
 def test_paper_holds_all_trials_in_light_colors_and_the_screen_comes_back(page: Page) -> None:

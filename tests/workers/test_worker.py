@@ -84,11 +84,11 @@ def test_a_diverged_trial_is_pruned_with_a_last_report_that_is_not_finite(
         assert trial.constraints == {"diverged": 1.0}
 
 
-def test_a_finite_trial_is_complete_with_its_validation_loss(repository: Repository, images: Images) -> None:
+def test_a_finite_trial_is_complete_with_its_yardstick(repository: Repository, images: Images) -> None:
     study, recorder = work(repository, make_definition(search_space={"learning_rate": 1e-4, "batch_size": 16}), images)
     for trial, (_, _, result) in zip(optuna_trials(repository, study), recorder.finished, strict=True):
         assert trial.state is TrialState.COMPLETE
-        assert trial.value == result.validation_loss
+        assert trial.value == result.yardstick
         assert trial.constraints == {"diverged": 0.0}
 
 
