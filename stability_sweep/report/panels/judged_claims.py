@@ -40,8 +40,8 @@ class JudgedClaims(Panel):
     def text(self, analysis: Analysis) -> str:
         """How claims are judged, and what the sampler's choice of points does to that."""
         return (
-            "Advice is judged by the trials that follow it. Its cost: how much worse than the best stable trial one "
-            "ends. " + chosen_by_results(analysis.study)
+            "Advice is judged by the trials that follow it. Its cost: how much larger the median yardstick of its "
+            "finite trials is than that of the others. " + chosen_by_results(analysis.study)
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
