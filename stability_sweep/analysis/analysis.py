@@ -22,6 +22,7 @@ from stability_sweep.analysis.lines import Line, lines_of
 from stability_sweep.analysis.maps import PairMap, mapped_dimensions, pair_maps, step_map
 from stability_sweep.analysis.precision import Precision, precision_of
 from stability_sweep.analysis.ranking import Ranking, fit_ranking
+from stability_sweep.analysis.remedies import Remedies, judge_remedies
 from stability_sweep.analysis.speed_limit import limits_table
 from stability_sweep.analysis.surface import FORECAST_COLUMNS, Surface, fit_surface, unseen_forecasts
 from stability_sweep.analysis.survival import hazard_by_band, survival_curves
@@ -66,6 +67,7 @@ class Analysis:
     effects: HazardEffects
     importance: pd.DataFrame
     claims: pd.DataFrame
+    remedies: Remedies
     origins: pd.DataFrame
     origins_by_rate: pd.DataFrame
     """Empty where no learning rate is searched."""
@@ -96,6 +98,7 @@ class Analysis:
             table_names.EFFECTS: self.effects.table,
             table_names.IMPORTANCE: self.importance,
             table_names.CLAIMS: self.claims,
+            table_names.REMEDIES: self.remedies.table,
             table_names.ORIGINS: self.origins,
             table_names.ORIGINS_BY_RATE: self.origins_by_rate,
             table_names.WARNINGS: self.warnings,
@@ -152,6 +155,7 @@ def analyse(
     precision = None
     if surface is not None and own and study.asked_decades is not None:
         precision = precision_of(frame, space, surface, own, budget_trials=study.budget_trials, seed=seed)
+    effects = hazard_effects(frame, space, seed=seed)
     return Analysis(
         study=study,
         frame=frame,
@@ -165,9 +169,10 @@ def analyse(
         precision=precision,
         answers=[] if surface is None else _answers(lines, surface, space, ranking, tolerance, seed),
         best=best,
-        effects=hazard_effects(frame, space, seed=seed),
+        effects=effects,
         importance=importance,
-        claims=judge_claims(study.claims, frame),
+        claims=judge_claims(study.claims, frame, space, epochs_of=study.steps_per_epoch, seed=seed),
+        remedies=judge_remedies(frame, space, effects.table, epochs_of=study.steps_per_epoch, seed=seed),
         origins=divergence_origins(frame, space),
         origins_by_rate=pd.DataFrame() if rate is None else origins_by_band(frame, rate),
         warnings=warning_signs(telemetry, study.signals),

@@ -1,4 +1,4 @@
-"""From the dimensions of a study to the covariates of a proportional hazards model, as many as its trials can carry."""
+"""From the dimensions of a study to the covariates of a proportional hazards model."""
 
 from __future__ import annotations
 
@@ -9,15 +9,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.space.axes import format_value
 from stability_sweep.space.dimensions import Choices, Range, Value
 from stability_sweep.space.off import OFF
 from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array, Mask
-
-EVENTS_PER_COEFFICIENT = 5
-"""Fewest events for a coefficient of a dimension (E. Vittinghoff, C. E. McCulloch, Am. J. Epidemiol. 165, 2007)."""
 
 EVENTS_PER_INTERACTION = 10
 """Fewest events per coefficient in a model with an interaction (P. Peduzzi et al., J. Clin. Epidemiol. 48, 1995)."""
@@ -40,6 +38,8 @@ class Covariate:
     """One per trial; zero is the middle of a range, or the absence of a level."""
     level: Mask | None = None
     """Of an indicator: the trials that have the level."""
+    level_words: str | None = None
+    """Of an indicator: the level as people write it."""
     middle: str = ""
     """Of a slope: the value at zero, in words."""
 
@@ -58,7 +58,7 @@ class Covariate:
 
 
 def choose_covariates(trials: pd.DataFrame, space: SearchSpace, events: int) -> tuple[list[Covariate], list[str]]:
-    """The covariates that the trials tell apart, as many dimensions as the events allow, in the study's order.
+    """The covariates that the trials tell apart, in the study's order.
 
     Args:
         trials: from `with_times`; their order is that of the covariates' values.
@@ -70,24 +70,9 @@ def choose_covariates(trials: pd.DataFrame, space: SearchSpace, events: int) -> 
     """
     chosen: list[Covariate] = []
     alike: list[Covariate] = []
-    crowded: list[Covariate] = []
-    for dimension in _of_space(trials, space):
-        fresh: list[Covariate] = []
-        for covariate in dimension:
-            (fresh if _adds([*chosen, *fresh], covariate) else alike).append(covariate)
-        # A dimension enters with all its covariates or with none: half of its levels would mean nothing.
-        if events < EVENTS_PER_COEFFICIENT * len([*chosen, *fresh]):
-            crowded += fresh
-        else:
-            chosen += fresh
-    notes = []
-    if alike:
-        notes.append(f"Constant, or not to be told from the other effects: {_names(alike)}.")
-    if crowded:
-        notes.append(
-            f"Too few divergences ({events} that can be compared, {EVENTS_PER_COEFFICIENT} are needed per effect) for: "
-            f"{_names(crowded)}."
-        )
+    for covariate in _of_space(trials, space):
+        (chosen if _adds(chosen, covariate) else alike).append(covariate)
+    notes = [f"Constant, or not to be told from the other effects: {_names(alike)}."] if alike else []
     for one, other in INTERACTING_ROLES:
         chosen, more = _with_interaction(chosen, (space.role(one), space.role(other)), events)
         notes += more
@@ -101,23 +86,24 @@ def _names(covariates: Sequence[Covariate]) -> str:
 # -- what a dimension becomes ------------------------------------------------------------------------------------------
 
 
-def _of_space(trials: pd.DataFrame, space: SearchSpace) -> list[list[Covariate]]:
+def _of_space(trials: pd.DataFrame, space: SearchSpace) -> list[Covariate]:
     """The covariates of every dimension that is searched."""
-    axes = space.axes
-    return [
-        _of_dimension(name, axes[name].title, dimension, trials[name].tolist())
-        for name, dimension in space.items()
-        if not (isinstance(dimension, Choices) and len(dimension.choices) == 1)
-    ]
+    axes, baseline = space.searched, baseline_point(space)
+    batch_or_rate = {space.role(BATCH_SIZE), space.role(LEARNING_RATE)}
+    found: list[Covariate] = []
+    for name, axis in axes.items():
+        dimension, values = space[name], trials[name].tolist()
+        if isinstance(dimension, Choices) and not (name in batch_or_rate and dimension.is_ordered):
+            # What was never tried is nothing to compare with; as a level it is a constant, which the caller names.
+            first, *others = sorted(dimension.grid(0), key=lambda level: (level not in values, level != baseline[name]))
+            found += [_indicator(name, axis.title, level, values, first) for level in others]
+        else:
+            found += _of_numbers(name, axis.title, dimension, values)
+    return found
 
 
-def _of_dimension(name: str, title: str, dimension: Range | Choices, values: list[Value]) -> list[Covariate]:
-    """Indicators of unordered choices; otherwise one slope, and an indicator of "off" where there is such a level."""
-    if isinstance(dimension, Choices) and not dimension.is_ordered:
-        # The first that was tried; a level that never was is a constant, which `choose_covariates` names.
-        first, *others = sorted(dimension.grid(0), key=lambda level: level not in values)
-        texts = {value: f"{title} {format_value(value)} instead of {format_value(first)}" for value in others}
-        return [_indicator(texts[other], name, [value == other for value in values]) for other in others]
+def _of_numbers(name: str, title: str, dimension: Range | Choices, values: list[Value]) -> list[Covariate]:
+    """One slope, and an indicator of "off" where there is such a level."""
     if isinstance(dimension, Choices):
         numbers = [float(choice) for choice in dimension.choices if choice != OFF]
         low, high, has_off = min(numbers), max(numbers), OFF in dimension.choices
@@ -132,9 +118,7 @@ def _of_dimension(name: str, title: str, dimension: Range | Choices, values: lis
         positions = np.array([scale(min(float(value), high)) for value in values])
         middle = format_value(math.sqrt(low * high) if base else (low + high) / 2)
         found.append(Covariate(f"{title}, {unit}", name, positions, middle=f"{title} {middle}"))
-    if has_off:
-        found.append(_indicator(f"{title} off", name, [math.isinf(float(value)) for value in values]))
-    return found
+    return [*found, _indicator(name, title, math.inf, values)] if has_off else found
 
 
 def _scale(low: float, high: float, base: int | None) -> tuple[Callable[[float], float], str]:
@@ -146,9 +130,12 @@ def _scale(low: float, high: float, base: int | None) -> tuple[Callable[[float],
     return lambda value: math.log(value, base) - middle, "per decade" if base == 10 else "per doubling"
 
 
-def _indicator(effect: str, dimension: str, has_level: Sequence[bool]) -> Covariate:
-    level = np.array(has_level, dtype=bool)
-    return Covariate(effect, dimension, level.astype(np.float64), level)
+def _indicator(name: str, title: str, level: Value, values: list[Value], baseline: Value | None = None) -> Covariate:
+    """Of one level; it is compared with the baseline, or, of "off", with the end of its slope."""
+    words = format_value(level)
+    has_level = np.array([value == level for value in values], dtype=bool)
+    instead = "" if baseline is None else f" instead of {format_value(baseline)}"
+    return Covariate(f"{title} {words}{instead}", name, has_level.astype(np.float64), has_level, words)
 
 
 def _with_interaction(

@@ -23,11 +23,11 @@ from stability_sweep.typing import Array, Integers, Mask
 MOST_COX_TRIALS = 4000
 """A study with more trials is judged by a random sample of them, for speed."""
 
-RIDGE = 1e-3
-"""Penalty on squared coefficients of standardized covariates: a separated effect ends far out, not at infinity."""
+PRIOR_SCALE = 5.0
+"""Standard deviation of the prior of a log hazard ratio: a weak one, that keeps a separated effect finite."""
 
-MOST_RIDGE_SHARE = 0.01
-"""An effect is reported only if the ridge holds at most this share of what is known about it, so it moves nothing."""
+MOST_PRIOR_SHARE = 0.1
+"""The note names an effect if the prior holds more than this share of what is known about it."""
 
 HEAVY_TIES = 0.25
 """The note warns where more than this share of the divergences that can be compared happened in one step."""
@@ -41,6 +41,7 @@ CONVERGED = 1e-9
 COLUMNS = [
     columns.EFFECT,
     columns.DIMENSION,
+    columns.LEVEL,
     columns.HAZARD_RATIO,
     columns.LOW,
     columns.HIGH,
@@ -58,16 +59,17 @@ class HazardEffects:
     table: pd.DataFrame
     """Columns as in `hazard_effects`."""
     note: str
-    """What was left out and why, and where main effects beside an interaction hold, in sentences; may be empty."""
+    """What cannot be told and why, and where main effects beside an interaction hold, in sentences; may be empty."""
 
 
 def hazard_effects(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) -> HazardEffects:
     """By which factor each dimension multiplies the hazard of divergence, the others held fixed.
 
     A proportional hazards model (D. R. Cox, J. R. Stat. Soc. B 34, 1972) with Efron's treatment of trials that diverge
-    in the same step (B. Efron, J. Am. Stat. Assoc. 72, 1977), and Wald's intervals. Log ranges count in decades,
-    choices of positive numbers over a factor of 4 or more in doublings, other numbers from the low end to the high end;
-    of unordered choices every one is compared with the first. "Off" is compared with the high end of its range.
+    in the same step (B. Efron, J. Am. Stat. Assoc. 72, 1977), and Wald's intervals. A weak normal prior keeps effects
+    finite and no effect out: however few trials diverged, its interval says how little is known. Log ranges count in
+    decades, batch sizes in doublings, other ranges from the low end to the high end; of other choices every one is
+    compared with the baseline. "Off" is compared with the high end of its range.
 
     The interaction of learning rate and batch size is in the model where there are 10 events per coefficient: the
     factor by which one dimension's hazard ratio changes per unit of the other. The main effects then hold at the middle
@@ -79,10 +81,11 @@ def hazard_effects(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) ->
         seed: of the sample that is taken where there are more than 4,000 trials.
 
     Returns:
-        One row per effect that the trials can tell: ``effect`` (in words), ``dimension``, ``hazard_ratio``, ``low``,
-        ``high`` (95%), ``p_value`` (of no effect), ``trials`` and ``events`` (all of the model's; those with the level
-        for an effect of one level). The note names every effect that is missing. It also warns: trials that all diverge
-        in a few steps make hazard ratios too close to 1 (I. Hertz-Picciotto, B. Rockhill, Biometrics 53, 1997).
+        One row per effect: ``effect`` (in words), ``dimension``, ``level`` (that is compared with the baseline; None of
+        a slope), ``hazard_ratio``, ``low``, ``high`` (95%), ``p_value`` (of no effect), ``trials`` and ``events`` (all
+        of the model's; those with the level for an effect of one level). The note names every effect that is missing,
+        and those that the prior holds. It also warns: trials that all diverge in a few steps make hazard ratios too
+        close to 1 (I. Hertz-Picciotto, B. Rockhill, Biometrics 53, 1997).
     """
     trials = with_times(frame)
     notes: list[str] = []
@@ -96,8 +99,8 @@ def hazard_effects(frame: pd.DataFrame, space: SearchSpace, *, seed: int = 0) ->
         chosen, left_out = choose_covariates(trials, space, int(informative.sum()))
         notes += left_out
         if chosen:
-            rows, endless = _fit(time, event, informative, chosen)
-            notes += endless
+            rows, held = _fit(time, event, informative, chosen)
+            notes += held
     else:
         nothing = "No trial outlasted another's divergence: there is nothing to compare."
         notes.append(nothing if event.any() else "No trial diverged.")
@@ -128,7 +131,7 @@ def _tie_note(steps: Integers, trials: int) -> list[str]:
 def _fit(
     time: Integers, event: Mask, informative: Mask, covariates: Sequence[Covariate]
 ) -> tuple[list[dict[str, Any]], list[str]]:
-    """The rows of the table, and what to say of effects that have none: their estimate would rest on the ridge.
+    """The rows of the table, and what to say of effects that the prior holds.
 
     Args:
         time: steps under observation, (trials,).
@@ -140,15 +143,14 @@ def _fit(
 
     matrix = np.column_stack([standardized(covariate.values) for covariate in covariates])
     model = PHReg(time.astype(np.float64), matrix, status=informative.astype(np.float64), ties="efron")
-    coefficients, variances = _maximize(model, matrix.shape[1])
-    rows, endless = [], []
-    for covariate, coefficient, variance in zip(covariates, coefficients, variances, strict=True):
-        # 1 / variance is what is known of the coefficient, ridge included. "not <=": a variance may be NaN.
-        if not variance * RIDGE <= MOST_RIDGE_SHARE:
-            endless.append(covariate.reason(event))
-        else:
-            rows.append(_row(covariate, coefficient, math.sqrt(variance), event))
-    return rows, [f"The trials give no finite estimate of: {'; '.join(endless)}."] if endless else []
+    precision = np.array([1 / (PRIOR_SCALE * spread(covariate.values)) ** 2 for covariate in covariates])
+    coefficients, variances = _maximize(model, precision)
+    rows, held = [], []
+    for covariate, coefficient, variance, prior in zip(covariates, coefficients, variances, precision, strict=True):
+        rows.append(_row(covariate, coefficient, math.sqrt(variance), event))
+        if variance * prior > MOST_PRIOR_SHARE:  # 1 / variance is what is known of the coefficient, prior included
+            held.append(covariate.reason(event))
+    return rows, [f"Mostly held by the prior, for lack of evidence: {'; '.join(held)}."] if held else []
 
 
 def _row(covariate: Covariate, coefficient: float, error: float, event: Mask) -> dict[str, Any]:
@@ -162,6 +164,7 @@ def _row(covariate: Covariate, coefficient: float, error: float, event: Mask) ->
     return {
         columns.EFFECT: covariate.effect,
         columns.DIMENSION: covariate.dimension,
+        columns.LEVEL: covariate.level_words,
         columns.HAZARD_RATIO: ratio,
         columns.LOW: low,
         columns.HIGH: high,
@@ -171,23 +174,23 @@ def _row(covariate: Covariate, coefficient: float, error: float, event: Mask) ->
     }
 
 
-def _maximize(model: Any, size: int) -> tuple[Array, Array]:
-    """Coefficients and their variances at the maximum of the partial likelihood with its ridge.
+def _maximize(model: Any, precision: Array) -> tuple[Array, Array]:
+    """Coefficients and their variances at the maximum of the partial likelihood with its prior.
 
     Newton's method with halved steps. `PHReg.fit` takes full steps, and overflows where the likelihood has no maximum.
     """
-    coefficients = np.zeros(size)
+    coefficients = np.zeros(len(precision))
 
     def height(at: Array) -> float:
-        return float(model.loglike(at)) - RIDGE / 2 * float(at @ at)
+        return float(model.loglike(at)) - float(precision @ at**2) / 2
 
     def curvature(at: Array) -> Array:
-        return -np.asarray(model.hessian(at), dtype=np.float64) + RIDGE * np.eye(size)
+        return -np.asarray(model.hessian(at), dtype=np.float64) + np.diag(precision)
 
     with np.errstate(all="ignore"):
         best = height(coefficients)
         for _ in range(MOST_STEPS):
-            step = np.linalg.solve(curvature(coefficients), model.score(coefficients) - RIDGE * coefficients)
+            step = np.linalg.solve(curvature(coefficients), model.score(coefficients) - precision * coefficients)
             steps = (coefficients + step / 2**halvings for halvings in range(MOST_HALVINGS))
             # Far out all weights of a risk set underflow, and the height is infinite: such a step is too long, too.
             higher = next((at for at in steps if best < height(at) < math.inf), None)

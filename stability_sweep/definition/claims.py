@@ -1,4 +1,4 @@
-"""Advice that a study is to judge: ``batch_size = 16 avoids divergence``."""
+"""Advice that a study is to judge: ``batch_size = 16 avoids divergence``, ``clip_norm <= 1 reduces divergence``."""
 
 from __future__ import annotations
 
@@ -25,10 +25,16 @@ _OPERATORS: dict[str, Callable[[Any, Any], bool]] = {
     ">": operator.gt,
     "=": operator.eq,
 }
-_CLAIM = re.compile(r"(?P<conditions>.+?)\s+avoids divergence")
-_CONDITION = re.compile(r"(?P<dimension>[A-Za-z_.]+)\s*(?P<operator><=|>=|<|>|=)\s*(?P<value>\S+)")
+AVOIDS, REDUCES, ALLOWS = "avoids divergence", "reduces divergence", "allows a larger learning rate"
+INSTEAD = " instead of "
 
-GRAMMAR = '"DIMENSION <= VALUE [and ...] avoids divergence", with one of <=, >=, <, > and ='
+_CLAIM = re.compile(rf"(?P<conditions>.+?)\s+(?P<promise>{AVOIDS}|{REDUCES}|{ALLOWS})")
+_CONDITION = re.compile(r"(?P<dimension>[A-Za-z_.][A-Za-z0-9_.]*)\s*(?P<operator><=|>=|<|>|=)\s*(?P<value>\S+)")
+
+GRAMMAR = (
+    f'"DIMENSION <= VALUE [and ...] {AVOIDS}" (or: {REDUCES}; {ALLOWS}; or "... {INSTEAD.strip()} ..."), with one of '
+    "<=, >=, <, > and ="
+)
 
 
 @dataclass(frozen=True)
@@ -48,8 +54,25 @@ class Condition:
         return _OPERATORS[self.operator](value, self.value)
 
 
+@dataclass(frozen=True)
+class Sentence:
+    """A claim, taken apart."""
+
+    conditions: tuple[Condition, ...]
+    """Of whoever follows it; all must hold."""
+    instead_of: tuple[Condition, ...]
+    """Of whom they are compared with; empty for everybody else."""
+    promise: str
+    """`AVOIDS`, `REDUCES` or `ALLOWS`."""
+
+    @property
+    def dimensions(self) -> tuple[str, ...]:
+        """Those that it speaks of, each once."""
+        return tuple(dict.fromkeys(condition.dimension for condition in (*self.conditions, *self.instead_of)))
+
+
 class Claim(Frozen):
-    """A claim: whoever trains under its conditions is safe from divergence."""
+    """A claim about whoever trains under its conditions."""
 
     says: str
     source: str = ""
@@ -64,31 +87,54 @@ class Claim(Frozen):
         return says
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """All of them must hold."""
+    def sentence(self) -> Sentence:
+        """What it says."""
         return parse_claim(self.says)
 
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """All of them, of both sides."""
+        sentence = self.sentence
+        return (*sentence.conditions, *sentence.instead_of)
+
     def holds(self, point: Mapping[str, Value]) -> bool:
-        """Whether a trial at that point is one that the claim speaks about."""
-        return all(condition.holds(point[condition.dimension]) for condition in self.conditions)
+        """Whether a trial at that point follows it."""
+        return all(condition.holds(point[condition.dimension]) for condition in self.sentence.conditions)
+
+    def compares(self, point: Mapping[str, Value]) -> bool:
+        """Whether a trial at that point is one that those are compared with."""
+        instead_of = self.sentence.instead_of
+        if not instead_of:
+            return not self.holds(point)
+        return all(condition.holds(point[condition.dimension]) for condition in instead_of)
 
 
-def parse_claim(text: str) -> tuple[Condition, ...]:
-    """The conditions of a claim.
+def parse_claim(text: str) -> Sentence:
+    """A claim, taken apart.
 
     Raises:
-        ValueError: if it is none; the message shows what one looks like.
+        ValueError: if it is none, or compares a setting with itself; the message shows what one looks like.
     """
-    whole = _CLAIM.fullmatch(" ".join(text.split()))
-    if whole is None:
+    line = " ".join(text.split())
+    whole = _CLAIM.fullmatch(line)
+    if whole is None and INSTEAD not in line:
         raise ValueError(f"expected {GRAMMAR}; got {value_in_words(text)}")
-    conditions = []
-    for part in whole["conditions"].split(" and "):
-        condition = _CONDITION.fullmatch(part.strip())
-        if condition is None:
-            raise ValueError(f"expected {GRAMMAR}; got {value_in_words(part.strip())}")
-        conditions.append(Condition(condition["dimension"], condition["operator"], _value(condition["value"])))
-    return tuple(conditions)
+    settings, promise = (line, REDUCES) if whole is None else (whole["conditions"], whole["promise"])
+    one, _, other = settings.partition(INSTEAD)
+    conditions = tuple(_condition(part) for part in one.split(" and "))
+    instead_of = tuple(_condition(part) for part in other.split(" and ")) if other else ()
+    if set(conditions) == set(instead_of):
+        raise ValueError(
+            f"expected two different settings, got one that is compared with itself: {value_in_words(one)}"
+        )
+    return Sentence(conditions, instead_of, promise)
+
+
+def _condition(text: str) -> Condition:
+    found = _CONDITION.fullmatch(text.strip())
+    if found is None:
+        raise ValueError(f"expected {GRAMMAR}; got {value_in_words(text.strip())}")
+    return Condition(found["dimension"], found["operator"], _value(found["value"]))
 
 
 def _value(text: str) -> Value:

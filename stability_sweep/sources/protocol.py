@@ -21,6 +21,10 @@ OnDamaged = Callable[[int, TelemetryError], None]
 """Takes the number of a trial whose telemetry or autopsy cannot be read, and why."""
 
 
+EpochsOf = Callable[[Point], float | None]
+"""From some settings to optimizer steps in one pass over the training data; None where there is no such thing."""
+
+
 @dataclass(frozen=True)
 class StudyFacts:
     """What is known of a study beside its trials."""
@@ -34,8 +38,8 @@ class StudyFacts:
     """Advice that the report judges."""
     horizon_in_words: str | None = None
     """The horizon where it is no fixed number of steps, such as ``10 epochs``."""
-    steps_per_epoch: Callable[[Point], float | None] | None = None
-    """From some settings to optimizer steps in one pass over the training data; None where that is no question."""
+    steps_per_epoch: EpochsOf | None = None
+    """None where that is no question."""
     asked_decades: float | None = None
     """How well the 50% line is to be known, of a study that ends by that."""
     budget_trials: int | None = None

@@ -1,76 +1,106 @@
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.definition.claims import Claim
+from tests.analysis.simulated import joint_study, paired_study, space_of
+
+HELPFUL = joint_study([0.6], 240, seed=1)
+SAFE = HELPFUL["learning_rate"] < 10**-2.4
+"""Rates at which hardly a trial diverges."""
 
 
-def study(counts: dict[str, int], rate: float = 1e-6, loss: float = 90.0) -> list[dict[str, Any]]:
-    return [
-        {"learning_rate": rate, "batch_size": 16, "outcome": outcome, "yardstick": loss}
-        for outcome, count in counts.items()
-        for _ in range(count)
-    ]
+def judged(frame: pd.DataFrame, says: str, **options: Any) -> dict[str, Any]:
+    remedies = sum(name.startswith("remedy") for name in frame)
+    return dict(judge_claims([Claim(says=says, **options)], frame, space_of(remedies)).iloc[0])
 
 
-def judged(trials: list[dict[str, Any]], says: str = "learning_rate <= 1e-6 avoids divergence") -> dict[str, Any]:
-    table = judge_claims([Claim(says=says)], pd.DataFrame(trials))
-    return dict(table.iloc[0])
+def test_advice_that_reduces_divergence_is_found_by_its_contrast() -> None:
+    row = judged(HELPFUL, "remedy_0 = yes reduces divergence")
+    assert row["verdict"] == "helps"
+    assert row["low"] < row["contrast"] < row["high"] < 0
+    assert row["avoids"] == ""
 
 
-@pytest.mark.parametrize(
-    ("counts", "verdict"),
-    [
-        ({"stable": 80}, "supported"),
-        ({"stable": 40}, "not enough evidence"),  # 0 of 40: up to 9% are possible
-        ({"stable": 20, "diverged": 10}, "contradicted"),
-        ({"stable": 38, "diverged": 2}, "not enough evidence"),
-        ({"failed": 100}, "not enough evidence"),
-    ],
-)
-def test_a_verdict_needs_the_whole_interval_on_one_side(counts: dict[str, int], verdict: str) -> None:
-    row = judged(study(counts))
-    assert row["verdict"] == verdict
-    assert row["total"] == sum(count for outcome, count in counts.items() if outcome != "failed")
+def test_the_opposite_advice_harms() -> None:
+    assert judged(HELPFUL, "remedy_0 = no reduces divergence")["verdict"] == "harms"
 
 
-@pytest.mark.parametrize(
-    ("counts", "verdict"),
-    [
-        ({"stalled": 76}, "true, but useless"),
-        ({"stalled": 74, "stable": 6}, "true, but useless"),
-        ({"exploded": 40, "stalled": 40}, "true, but useless"),
-        ({"stalled": 70, "stable": 10}, "supported"),
-        ({"stalled": 20}, "not enough evidence"),
-        ({"stalled": 20, "diverged": 10}, "contradicted"),
-    ],
-)
-def test_advice_under_which_hardly_any_trial_learned_is_not_supported(counts: dict[str, int], verdict: str) -> None:
-    row = judged(study(counts))
-    assert row["verdict"] == verdict
-    assert row["learned"] == counts.get("stable", 0)
+def test_one_setting_instead_of_another_is_judged_against_that_one_alone() -> None:
+    row = judged(HELPFUL, "remedy_0 = yes instead of remedy_0 = no")
+    assert row["verdict"] == "helps"
+    assert row["total"] + row["others_total"] == 240
 
 
-def test_the_others_are_counted_for_comparison() -> None:
-    row = judged(study({"stable": 5}) + study({"diverged": 7, "stable": 3}, rate=1e-2))
-    assert (row["others_diverged"], row["others_total"]) == (7, 10)
+def test_what_allows_a_larger_rate_is_told_in_decades() -> None:
+    row = judged(HELPFUL, "remedy_0 = yes allows a larger learning rate")
+    assert row["verdict"] == "helps"
+    assert 0 < row["low"] < 0.6 < row["high"]
 
 
-def test_the_cost_is_the_median_yardstick_above_that_of_the_other_finite_trials() -> None:
-    row = judged(study({"stalled": 5}) + study({"stable": 5}, rate=1e-3, loss=30.0))
-    assert row["cost"] == pytest.approx(60.0)
-    assert row["stalled"] == 5
+def test_a_claim_about_batch_or_rate_is_judged_too() -> None:
+    assert judged(HELPFUL, "learning_rate <= 3e-3 reduces divergence")["verdict"] == "helps"
+    assert judged(HELPFUL, "batch_size = 16 reduces divergence")["contrast"] < 0
 
 
-def test_a_claim_about_nothing_that_was_tried_is_not_judged() -> None:
-    row = judged(study({"stable": 5}), says="batch_size = 999 avoids divergence")
+def test_doing_nothing_is_never_supported_however_few_diverged_under_it_and_at_any_tolerance() -> None:
+    frame = joint_study([0.0], 300, seed=2)[lambda frame: frame["learning_rate"] < 10**-2.3]
+    row = judged(frame, "remedy_0 = no avoids divergence", tolerance=0.9)
+    assert row["avoids"] == "yes"
+    assert row["verdict"] in ("no effect", "not enough evidence")
+
+
+def test_whether_it_avoids_divergence_is_told_beside_the_verdict() -> None:
+    row = judged(HELPFUL, "remedy_0 = yes avoids divergence")
+    assert (row["verdict"], row["avoids"]) == ("helps", "no")
+    assert row["fraction_low"] > 0.05
+    row = judged(HELPFUL[SAFE], "remedy_0 = yes avoids divergence", tolerance=0.2)
+    assert row["avoids"] == "yes"
+
+
+@pytest.mark.parametrize(("diverged", "avoids"), [(0, "unknown"), (5, "no")])
+def test_avoiding_needs_the_whole_interval_on_one_side(diverged: int, avoids: str) -> None:
+    frame = joint_study([0.0], 40).assign(remedy_0=np.tile(["yes", "no"], 20), outcome="stable")
+    frame.loc[frame.index[: 2 * diverged : 2], "outcome"] = "diverged"
+    row = judged(frame, "remedy_0 = yes avoids divergence")
+    assert (row["diverged"], row["total"], row["avoids"]) == (diverged, 20, avoids)
+
+
+def test_advice_under_which_hardly_any_trial_learned_is_useless() -> None:
+    idle = (HELPFUL["remedy_0"] == "yes") & (HELPFUL["outcome"] == "stable")
+    row = judged(HELPFUL.assign(outcome=HELPFUL["outcome"].mask(idle, "stalled")), "remedy_0 = yes reduces divergence")
+    assert row["verdict"] == "true but useless"
+    assert row["learned"] == 0
+    assert row["stalled"] == idle.sum()
+
+
+def test_failed_trials_say_nothing() -> None:
+    failed = HELPFUL.assign(outcome="failed", number=HELPFUL["number"] + 1000)
+    both = pd.concat([HELPFUL, failed], ignore_index=True)
+    says = "remedy_0 = yes reduces divergence"
+    assert judged(both, says)["contrast"] == pytest.approx(judged(HELPFUL, says)["contrast"])
+
+
+def test_the_price_is_that_of_stable_trials_at_the_same_settings() -> None:
+    frame = paired_study([0.4], 60)
+    noise = np.random.default_rng(0).normal(size=len(frame))
+    frame["yardstick"] = 30 + 2.0 * (frame["remedy_0"] == "yes") + noise
+    row = judged(frame, "remedy_0 = yes reduces divergence")
+    assert row["price_low"] < 2.0 < row["price_high"]
+
+
+@pytest.mark.parametrize("says", ["batch_size = 999 avoids divergence", "batch_size >= 16 reduces divergence"])
+def test_a_claim_with_nobody_on_one_side_is_not_judged(says: str) -> None:
+    row = judged(HELPFUL, says)
     assert row["verdict"] == "not enough evidence"
-    assert row["total"] == 0
+    assert math.isnan(row["contrast"])
 
 
 def test_no_claims_give_an_empty_table() -> None:
-    assert judge_claims([], pd.DataFrame(study({"stable": 1}))).empty
+    assert judge_claims([], HELPFUL, space_of(1)).empty

@@ -37,6 +37,30 @@ def test_what_is_no_claim_is_told_with_the_form_of_one(says: str) -> None:
         parse_claim(says)
 
 
+@pytest.mark.parametrize(
+    ("says", "promise", "follows", "compares"),
+    [
+        ("batch_size = 16 reduces divergence", "reduces divergence", True, False),
+        ("batch_size = 32 allows a larger learning rate", "allows a larger learning rate", False, True),
+        ("batch_size = 16 instead of batch_size = 64", "reduces divergence", True, False),
+        ("batch_size = 64 instead of batch_size = 16 and clip_norm = off", "reduces divergence", False, True),
+        ("clip_norm = 1 instead of clip_norm = off avoids divergence", "avoids divergence", False, True),
+    ],
+)
+def test_a_claim_says_what_it_promises_and_against_what(says: str, promise: str, follows: bool, compares: bool) -> None:
+    claim = Claim(says=says)
+    assert claim.sentence.promise == promise
+    assert (claim.holds(POINT), claim.compares(POINT)) == (follows, compares)
+
+
+@pytest.mark.parametrize(
+    "says", ["clip_norm = off instead of clip_norm = off", "a = 1 and b = 2 instead of b=2 and a=1 reduces divergence"]
+)
+def test_a_setting_compared_with_itself_is_refused(says: str) -> None:
+    with pytest.raises(ValueError, match="expected two different settings, got one that is compared with itself"):
+        parse_claim(says)
+
+
 def test_a_claim_about_something_that_is_not_searched_is_refused() -> None:
     with pytest.raises(DefinitionError, match=r"claims\[0\].says: expected a dimension of this study \(learning_rate"):
         make_definition(claims=[{"says": "model.n_lf = 1 avoids divergence"}])

@@ -1,0 +1,58 @@
+"""Pairs: trials with the same seed at the same point that differ in what they are to compare."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from stability_sweep.analysis.baseline import baseline_point
+from stability_sweep.results import columns
+from stability_sweep.space.dimensions import Choices
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
+from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Mask
+
+
+def remedy_dimensions(space: SearchSpace) -> list[str]:
+    """The searched dimensions that list levels, but for learning rate and batch size: those in which pairs differ."""
+    smooth = {space.role(LEARNING_RATE), space.role(BATCH_SIZE)}
+    return [name for name in space.searched if isinstance(space[name], Choices) and name not in smooth]
+
+
+def blocks_of(trials: pd.DataFrame, space: SearchSpace) -> pd.Series[int] | None:
+    """The block of every trial, by the trials' index: those of one seed at one point; None if each stands alone.
+
+    Args:
+        trials: a study's.
+        space: its search space.
+    """
+    if columns.SEED not in trials:
+        return None
+    levels = remedy_dimensions(space)
+    shared = [columns.SEED, *(name for name in space.searched if name not in levels)]
+    blocks = trials.groupby(shared, sort=False, dropna=False).ngroup()
+    return blocks if blocks.nunique() < len(blocks) else None
+
+
+def without_partner(trials: pd.DataFrame, space: SearchSpace) -> Mask:
+    """Trials of a paired study that have nothing to be compared with, (trials,).
+
+    Where a block's trials differ from the baseline in one dimension each, its baseline is every trial's partner; where
+    that failed or is still missing, the others of the block have none.
+
+    Args:
+        trials: without the failed ones.
+        space: their search space.
+    """
+    blocks = blocks_of(trials, space)
+    if blocks is None:
+        return np.zeros(len(trials), dtype=bool)
+    baseline, levels = baseline_point(space), remedy_dimensions(space)
+    changed = np.zeros(len(trials), dtype=np.int64)
+    for name in levels:
+        changed += np.array(trials[name] != baseline[name], dtype=np.int64)
+    each = pd.Series(changed, trials.index).groupby(blocks)
+    fewest, most, size = (each.transform(what) for what in ("min", "max", "size"))
+    is_alone = size == 1
+    lost_baseline = (most <= 1) & (fewest == 1)
+    return np.asarray(is_alone | lost_baseline)
