@@ -15,13 +15,13 @@ from typing_extensions import Self
 
 from stability_sweep.definition.budget import BudgetConfig
 from stability_sweep.definition.canonical import SettingDifference, canonical_json, flattened
+from stability_sweep.definition.checks import CHECKS
 from stability_sweep.definition.claims import Claim
 from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.engine.settings import OutcomeConfig
 from stability_sweep.errors import DefinitionError
 from stability_sweep.mistakes import describe_validation_error
 from stability_sweep.space.dimensions import Dimension, Frozen, Range, Value, complete_search_space
-from stability_sweep.space.roles import LEARNING_RATE
 from stability_sweep.targets.protocol import TARGETS, Prepared, Settings, Target, TrialSettings
 from stability_sweep.text import value_in_words
 
@@ -90,66 +90,9 @@ class StudyDefinition(Frozen):
         return TARGETS[cls.model_fields["target"].default]
 
     @model_validator(mode="after")
-    def _check_dimensions(self) -> Self:
-        target = self._target()
-        for name, dimension in self.search_space.items():
-            try:
-                can_be_off = target.can_be_off(name)
-            except ValueError as error:
-                raise ValueError(f"search_space.{name}: {error}") from None
-            for key, value in dimension.extremes().items():
-                if key == "off_share" and not can_be_off:
-                    raise ValueError(f"search_space.{name}.off_share: this dimension cannot be off; leave the key out")
-                try:
-                    target.check_value(self.settings, self.outcome, name, value)
-                except ValueError as error:
-                    raise ValueError(f"search_space.{name}.{key}: {error}") from None
-        return self
-
-    @model_validator(mode="after")
-    def _check_space(self) -> Self:
-        try:
-            self._target().check_space(self.settings, self.outcome, self.search_space)
-        except ValueError as error:
-            raise ValueError(f"search_space: at the largest values, {error}") from None
-        return self
-
-    @model_validator(mode="after")
-    def _check_claims(self) -> Self:
-        for place, claim in enumerate(self.claims):
-            for condition in claim.conditions:
-                if condition.dimension not in self.search_space:
-                    raise ValueError(
-                        f"claims[{place}].says: expected a dimension of this study ({', '.join(self.search_space)}), "
-                        f"got {condition.dimension!r}"
-                    )
-        return self
-
-    @model_validator(mode="after")
-    def _check_grid(self) -> Self:
-        if self.sampler.kind.is_grid and self.budget.trials > self.grid_trials:
-            raise ValueError(
-                f"budget.trials: this grid has {self.grid_size} points x {self.budget.repeats} repeats = "
-                f"{self.grid_trials} trials, got {self.budget.trials}; lower it or raise sampler.grid_levels"
-            )
-        return self
-
-    @model_validator(mode="after")
-    def _check_precision(self) -> Self:
-        if self.budget.precision is None:
-            return self
-        name = self.space.role(LEARNING_RATE)
-        if name is None:
-            raise ValueError(
-                f"budget.precision: the 50% line is told by the learning rate, and the target {self.target!r} has no "
-                f"dimension with that role; leave the key out"
-            )
-        rate = self.search_space[name]
-        if not (isinstance(rate, Range) and rate.log):
-            raise ValueError(
-                "budget.precision: the 50% line is measured in decades of the learning rate, so it needs "
-                f"search_space.{name} = {{ low = ..., high = ..., log = true }}"
-            )
+    def _check_what_fits_together(self) -> Self:
+        for check in CHECKS:
+            check(self)
         return self
 
     @cached_property

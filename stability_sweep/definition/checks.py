@@ -1,0 +1,86 @@
+"""What in a definition has to fit together, one table with another: every check refuses in one line."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from stability_sweep.space.dimensions import Range
+from stability_sweep.space.roles import LEARNING_RATE
+
+if TYPE_CHECKING:
+    from stability_sweep.definition.study import StudyDefinition
+
+
+def check_dimensions(definition: StudyDefinition) -> None:
+    """Every value of a dimension is one that a trial can have."""
+    target = definition.trains
+    for name, dimension in definition.search_space.items():
+        try:
+            can_be_off = target.can_be_off(name)
+        except ValueError as error:
+            raise ValueError(f"search_space.{name}: {error}") from None
+        for key, value in dimension.extremes().items():
+            if key == "off_share" and not can_be_off:
+                raise ValueError(f"search_space.{name}.off_share: this dimension cannot be off; leave the key out")
+            try:
+                target.check_value(definition.settings, definition.outcome, name, value)
+            except ValueError as error:
+                raise ValueError(f"search_space.{name}.{key}: {error}") from None
+
+
+def check_space(definition: StudyDefinition) -> None:
+    """So are the largest values of all dimensions together."""
+    try:
+        definition.trains.check_space(definition.settings, definition.outcome, definition.search_space)
+    except ValueError as error:
+        raise ValueError(f"search_space: at the largest values, {error}") from None
+
+
+def check_claims(definition: StudyDefinition) -> None:
+    """Claims speak of dimensions."""
+    for place, claim in enumerate(definition.claims):
+        for condition in claim.conditions:
+            if condition.dimension not in definition.search_space:
+                raise ValueError(f"claims[{place}].says: {_no_dimension(definition, condition.dimension)}")
+
+
+def check_grid(definition: StudyDefinition) -> None:
+    """A grid has as many points as the budget asks for."""
+    if definition.sampler.kind.is_grid and definition.budget.trials > definition.grid_trials:
+        raise ValueError(
+            f"budget.trials: this grid has {definition.grid_size} points x {definition.budget.repeats} repeats = "
+            f"{definition.grid_trials} trials, got {definition.budget.trials}; lower it or raise sampler.grid_levels"
+        )
+
+
+def check_precision(definition: StudyDefinition) -> None:
+    """Precision is asked for only where there is a 50% line along the learning rate."""
+    if definition.budget.precision is None:
+        return
+    name = definition.space.role(LEARNING_RATE)
+    if name is None:
+        raise ValueError(
+            f"budget.precision: the 50% line is told by the learning rate, and the target {definition.target!r} has "
+            f"no dimension with that role; leave the key out"
+        )
+    rate = definition.search_space[name]
+    if not (isinstance(rate, Range) and rate.log):
+        raise ValueError(
+            "budget.precision: the 50% line is measured in decades of the learning rate, so it needs "
+            f"search_space.{name} = {{ low = ..., high = ..., log = true }}"
+        )
+
+
+def _no_dimension(definition: StudyDefinition, name: str) -> str:
+    return f"expected a dimension of this study ({', '.join(definition.search_space)}), got {name!r}"
+
+
+CHECKS: tuple[Callable[[StudyDefinition], None], ...] = (
+    check_dimensions,
+    check_space,
+    check_claims,
+    check_grid,
+    check_precision,
+)
+"""In the order in which they look; each raises ValueError, and may rely on those before it."""
