@@ -69,7 +69,7 @@ def _describe(detail: Any, location: list[Any], model: type[BaseModel]) -> str:
         return f"expected one of {detail['ctx']['expected'].replace(' or ', ', ')}, got {value}"
     if kind == "too_short":
         return "expected at least one choice, got an empty list"
-    if "choices" in detail["loc"][:-1] and kind != "tuple_type":
+    if not {"choices", "baseline"}.isdisjoint(detail["loc"][:-1]) and kind != "tuple_type":
         return f'expected a finite number, a text ("off", for clipping) or true or false, got {value}'
     if "int" in detail["loc"]:  # the first member of `int | float`
         return f"expected a finite number, got {value}"

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_point
+from stability_sweep.analysis.baseline import baseline_point, nearest_to_baseline
 from stability_sweep.analysis.lines import Line, crossings, points_at, seen_by
 from stability_sweep.analysis.ranking import Ranking
 from stability_sweep.analysis.speed_limit import limit_of
@@ -87,9 +87,8 @@ def answers_of(
 ) -> list[Answer]:
     """An answer for every tolerance and number of steps that the lines have.
 
-    Of the lines whose `promise_of` is a rate, the answer takes the batch
-    size and clipping whose yardstick there is expected lowest (by the upper end of its band); without yardsticks, the
-    batch size nearest to 64 and the loosest clipping.
+    Of the lines whose `promise_of` is a rate, the answer takes the batch size and clipping whose yardstick there is
+    expected lowest (by the upper end of its band); without yardsticks, those nearest to the baseline's.
 
     Args:
         lines: from `lines_of`, for one or more numbers of steps.
@@ -140,7 +139,7 @@ def _answer(
         points = pd.concat([_points(space, line, [rate]) for line, rate in safe], ignore_index=True)
         expected = None if ranking is None else ranking.predict(points)
         rates = np.array([rate for _, rate in safe])
-        place = _usual([line for line, _ in safe]) if expected is None else _lowest(expected, rates)
+        place = _usual([line for line, _ in safe], space) if expected is None else _lowest(expected, rates)
         line, rate = safe[place]
         answer = replace(answer, status=SAFE, learning_rate=rate, is_all=bool(rate >= line.rates[-1]))
         if expected is not None:
@@ -148,7 +147,7 @@ def _answer(
             price = None if best is None or math.isinf(row[0]) else row[0] - best
             answer = replace(answer, expected=(row[0], row[1], row[2]), price=price)
     else:
-        line = lines[_usual(lines)]
+        line = lines[_usual(lines, space)]
         if all((line.draws[:, 0] > tolerance).mean() >= CONFIDENCE for line in lines):
             answer = replace(answer, status=NONE_IS_SAFE)
     point = _points(space, line, [float(line.rates[0])])
@@ -172,7 +171,7 @@ def with_wanted(
         seed: of the draws.
     """
     limits = [min(limit_of(line, answer.tolerance)[0], float(line.rates[-1])) for line in lines]
-    line = lines[_usual(lines) if max(limits) == 0 else int(np.argmax(limits))]
+    line = lines[_usual(lines, space) if max(limits) == 0 else int(np.argmax(limits))]
     worth = line.rates[line.rates <= max(limits)] if max(limits) > 0 else line.rates[:1]
     tried = worth[np.unique(np.linspace(0, len(worth) - 1, TRIED).round().astype(int))]
     wanted = Wanted(None, line.batch_size, line.clip_norm, float(tried[0]), float(tried[-1]))
@@ -225,11 +224,6 @@ def _lowest(expected: pd.DataFrame, rates: Array) -> int:
     return int(np.lexsort([-rates, expected[columns.EXPECTED_HIGH].to_numpy()])[0])
 
 
-def _usual(lines: Sequence[Line]) -> int:
-    """The line at the batch size nearest to 64, with the loosest clipping."""
-
-    def distance(line: Line) -> float:
-        return 0.0 if line.batch_size is None else abs(math.log(float(line.batch_size) / USUAL_BATCH_SIZE))
-
-    nearest = min(distance(line) for line in lines)
-    return max(index for index, line in enumerate(lines) if distance(line) == nearest)
+def _usual(lines: Sequence[Line], space: SearchSpace) -> int:
+    """The line nearest to the baseline."""
+    return nearest_to_baseline(space, [(line.batch_size, line.clip_norm) for line in lines])

@@ -3,51 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import pandas as pd
 
 from stability_sweep.errors import StudyError
 from stability_sweep.space.axes import format_value
-from stability_sweep.space.dimensions import Choices, Point, Range, Value
+from stability_sweep.space.dimensions import Range, Value
 from stability_sweep.space.off import OFF
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM
 from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.space.standing import USUAL_BATCH_SIZE, Standing, baseline, baseline_point
 from stability_sweep.text import value_in_words
 from stability_sweep.typing import Mask
 
-USUAL_BATCH_SIZE = 64
-"""No definition has a batch size of its own: every study searches it. This one is usual."""
-
-OWN, NEAREST = "the definition's own", "nearest to the definition's own"
-MIDDLE, LOOSEST = "the middle of its axis", "the loosest"
-
-
-@dataclass(frozen=True)
-class Standing:
-    """Where one dimension stands in the baseline."""
-
-    value: Value
-    why: str
-    """In words: whose setting that is."""
-
-
-def baseline(space: SearchSpace) -> dict[str, Standing]:
-    """Where every dimension of a study stands when it is not shown.
-
-    At the definition's own setting (``[training]`` and ``[model]``, defaults included), or, where the search leaves
-    that out, at the searched value nearest to it. Three dimensions have no setting of their own: the learning rate
-    stands at the middle of its axis, the batch size at the one nearest to 64, and clipping is off, or as loose as it
-    gets.
-    """
-    return {name: _standing(space, name) for name in space}
-
-
-def baseline_point(space: SearchSpace) -> Point:
-    """The values of `baseline`."""
-    return {name: standing.value for name, standing in baseline(space).items()}
+__all__ = [
+    "Standing",
+    "baseline",
+    "baseline_in_words",
+    "baseline_point",
+    "nearest_to_baseline",
+    "placed_in",
+]
 
 
 def baseline_in_words(space: SearchSpace, shown: Collection[str] = ()) -> str:
@@ -96,40 +74,31 @@ def placed_in(space: SearchSpace, points: pd.DataFrame) -> tuple[pd.DataFrame, M
     return placed, is_inside
 
 
-def _standing(space: SearchSpace, name: str) -> Standing:
-    dimension = space[name]
-    if name == space.role(BATCH_SIZE):
-        return Standing(_nearest(dimension, USUAL_BATCH_SIZE), f"nearest to {USUAL_BATCH_SIZE}")
-    if name == space.role(CLIP_NORM):
-        return Standing(_nearest(dimension, math.inf), LOOSEST)
-    own = space.own.get(name)
-    if own is None:
-        return Standing(_middle(space, name), MIDDLE)
-    value = _nearest(dimension, own)
-    return Standing(value, OWN if value == own else f"{NEAREST}, {format_value(own)}")
+def nearest_to_baseline(space: SearchSpace, places: Sequence[tuple[Value | None, Value | None]]) -> int:
+    """Index of the batch size and clip norm that are nearest to the baseline's, the batch size before the clip norm.
+
+    Where the definition names neither, that is the batch size nearest to 64 with the loosest clipping.
+
+    Args:
+        space: the search space.
+        places: batch size and clip norm, from the tightest clipping to the loosest; None in a study that lacks one.
+
+    Returns:
+        Of places that are equally near, the last.
+    """
+    batch_size = space.baseline.get(space.role(BATCH_SIZE) or "", USUAL_BATCH_SIZE)
+    clip_norm = space.baseline.get(space.role(CLIP_NORM) or "")
+
+    def distance(index: int) -> tuple[float, float, int]:
+        batch, clip = places[index]
+        return _factor(batch, batch_size), _factor(clip, clip_norm), -index
+
+    return min(range(len(places)), key=distance)
 
 
-def _nearest(dimension: Range | Choices, wanted: Value) -> Value:
-    """The searched value nearest to a wanted one: in proportion where all are positive; of texts, that or the first."""
-    if isinstance(dimension, Range):
-        assert isinstance(wanted, (int, float))
-        if math.isinf(wanted) and dimension.off_share:
-            return wanted
-        return min(max(wanted, dimension.low), dimension.high)
-    values = dimension.grid(0)
-    if wanted in values or not dimension.is_ordered:
-        return wanted if wanted in values else values[0]
-    numbers = [float(value) for value in (*values, wanted)]
-    *positions, target = [math.log(number) for number in numbers] if min(numbers) > 0 else numbers
-    if math.isinf(target):
-        return values[positions.index(max(positions))]
-    return values[min(range(len(values)), key=lambda index: abs(positions[index] - target))]
-
-
-def _middle(space: SearchSpace, name: str) -> Value:
-    axis, dimension = space.axes[name], space[name]
-    if isinstance(dimension, Choices):
-        return axis.values[len(axis.values) // 2]
-    middle = math.sqrt(dimension.low * dimension.high) if dimension.log else (dimension.low + dimension.high) / 2
-    is_whole = isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share
-    return round(middle) if is_whole else middle
+def _factor(value: Value | None, wanted: Value | None) -> float:
+    """How far two positive numbers are apart, in proportion; 0 where there is nothing to compare."""
+    if value is None or wanted is None or value == wanted:
+        return 0.0
+    ratio = float(value) / float(wanted)
+    return abs(math.log(ratio)) if 0.0 < ratio < math.inf else math.inf

@@ -210,8 +210,7 @@ def representatives(space: SearchSpace, name: str, most: int) -> list[tuple[str,
     for low, high in pairwise(edges):
         ends = [float(10**p if axis.is_log else p) for p in (low, high, (low + high) / 2)]
         label = f"{format_value(ends[0])} to {format_value(ends[1])}"
-        is_whole = isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share
-        found.append((label, round(ends[2]) if is_whole else ends[2]))
+        found.append((label, round(ends[2]) if dimension.is_whole else ends[2]))
     if axis.has_off:
         found.append(("off", math.inf))
     return found

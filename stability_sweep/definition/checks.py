@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from stability_sweep.space.dimensions import Range
 from stability_sweep.space.roles import LEARNING_RATE
+from stability_sweep.text import value_in_words
 
 if TYPE_CHECKING:
     from stability_sweep.definition.study import StudyDefinition
@@ -35,6 +36,19 @@ def check_space(definition: StudyDefinition) -> None:
         definition.trains.check_space(definition.settings, definition.outcome, definition.search_space)
     except ValueError as error:
         raise ValueError(f"search_space: at the largest values, {error}") from None
+
+
+def check_baseline(definition: StudyDefinition) -> None:
+    """The baseline's settings are among those that are searched."""
+    for name, written in definition.baseline.items():
+        dimension = definition.search_space.get(name)
+        if dimension is None:
+            raise ValueError(f"baseline.{name}: {_no_dimension(definition, name)}")
+        if dimension.meant_by(written) is None:
+            raise ValueError(
+                f"baseline.{name}: expected a value that this study searches ({dimension.in_words}), got "
+                f"{value_in_words(written)}"
+            )
 
 
 def check_claims(definition: StudyDefinition) -> None:
@@ -73,12 +87,13 @@ def check_precision(definition: StudyDefinition) -> None:
 
 
 def _no_dimension(definition: StudyDefinition, name: str) -> str:
-    return f"expected a dimension of this study ({', '.join(definition.search_space)}), got {name!r}"
+    return f"expected a dimension of this study ({', '.join(definition.search_space)}), got {value_in_words(name)}"
 
 
 CHECKS: tuple[Callable[[StudyDefinition], None], ...] = (
     check_dimensions,
     check_space,
+    check_baseline,
     check_claims,
     check_grid,
     check_precision,

@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from functools import cache, cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, Field, ValidationError, create_model, field_validator, model_validator
 from typing_extensions import Self
@@ -21,7 +21,7 @@ from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.engine.settings import OutcomeConfig
 from stability_sweep.errors import DefinitionError
 from stability_sweep.mistakes import describe_validation_error
-from stability_sweep.space.dimensions import Dimension, Frozen, Range, Value, complete_search_space
+from stability_sweep.space.dimensions import LATER, Dimension, Frozen, GrownTable, Range, Value, complete_search_space
 from stability_sweep.targets.protocol import TARGETS, Prepared, Settings, Target, TrialSettings
 from stability_sweep.text import value_in_words
 
@@ -36,7 +36,7 @@ DEFAULT_TARGET = "rhvae"
 _STUDY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-class StudyDefinition(Frozen):
+class StudyDefinition(GrownTable):
     """A whole study. Immutable once the study exists; it travels to the workers through the database.
 
     The keys that belong to what is trained come from its target: `define` makes a definition of the class that has
@@ -48,6 +48,8 @@ class StudyDefinition(Frozen):
     seed: int = Field(default=0, ge=0, lt=2**63)
     target: str = DEFAULT_TARGET
     search_space: dict[str, Dimension] = Field(default_factory=dict, validate_default=True)
+    baseline: Annotated[dict[str, Value], LATER] = Field(default_factory=dict)
+    """The settings at which maps, limits, effects and contrasts stand: some of the dimensions, "off" by name."""
     sampler: SamplerConfig = SamplerConfig()
     budget: BudgetConfig = BudgetConfig()
     outcome: OutcomeConfig = OutcomeConfig()
@@ -105,8 +107,14 @@ class StudyDefinition(Frozen):
             dimensions=self.search_space,
             roles=target.roles,
             own={name: target.own_value(self.settings, name) for name in self.search_space},
+            baseline=self._named_baseline(),
             grid_levels=self.sampler.grid_levels if self.sampler.kind.is_grid else None,
         )
+
+    def _named_baseline(self) -> dict[str, Value]:
+        """What `baseline` says, as searched values."""
+        meant = {name: self.search_space[name].meant_by(written) for name, written in self.baseline.items()}
+        return {name: value for name, value in meant.items() if value is not None}
 
     @property
     def settings(self) -> Settings:
@@ -135,12 +143,14 @@ class StudyDefinition(Frozen):
     def fingerprint(self) -> str:
         """SHA-256 of the canonical JSON of everything that decides what a trial's result means.
 
-        Description, claims and the size of the budget are left out: a study may be continued for longer.
+        Description, baseline, claims and the size of the budget are left out: a study may be continued for longer, and
+        read in another way.
         """
         return hashlib.sha256(canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
-        return self._dump(description=True, claims=True, budget={"trials", "timeout_seconds", "precision"})
+        budget = {"trials", "timeout_seconds", "precision"}
+        return self._dump(description=True, baseline=True, claims=True, budget=budget)
 
     def _dump(self, **excluded: Any) -> dict[str, Any]:
         """All keys as JSON values, but for the excluded ones, and for a target that need not be said."""

@@ -58,8 +58,8 @@ def cost_sentence(answer: Answer | None) -> str:
 
 
 def answer_sentences(answer: Answer | None, study: StudyFacts) -> list[str]:
-    """The answer, what it costs, and what it is conditional on; what there is nothing to say of is left out."""
-    sentences = [answer_sentence(answer, study), cost_sentence(answer), condition_sentence(study)]
+    """The answer, what it is conditional on, and what it costs; what there is nothing to say of is left out."""
+    sentences = [answer_sentence(answer, study), condition_sentence(study), cost_sentence(answer)]
     return [sentence for sentence in sentences if sentence]
 
 
@@ -69,7 +69,7 @@ def answer_json(answer: Answer | None, study: StudyFacts) -> dict[str, Any]:
     expected = asked.expected or (None, None, None)
     wanted = asked.wanted
     return {
-        "sentence": answer_sentence(answer, study),
+        "sentence": " ".join(filter(None, [answer_sentence(answer, study), condition_sentence(study)])),
         "known": asked.is_known,
         "status": asked.status,
         "learning_rate": asked.learning_rate,

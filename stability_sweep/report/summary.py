@@ -18,7 +18,7 @@ FEW_TRIALS = 5
 
 
 def summary_sentences(analysis: Analysis) -> list[str]:
-    """A few sentences about a study: the answer, what it costs and is conditional on; then what was counted."""
+    """A few sentences about a study: the answer, what it is conditional on and costs; then what was counted."""
     if analysis.trials.empty:
         return counted_sentences(analysis)
     return [*answer_sentences(analysis.answer, analysis.study), *counted_sentences(analysis)]

@@ -8,6 +8,7 @@ conditional pair, which few can. Outside the sampler "off" is ``math.inf``.
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
@@ -57,7 +58,7 @@ class GrownTable(Frozen):
         unsaid = {
             name
             for name, field in type(self).model_fields.items()
-            if LATER in field.metadata and getattr(self, name) == field.default
+            if LATER in field.metadata and getattr(self, name) == field.get_default(call_default_factory=True)
         }
         return {name: value for name, value in written.items() if name not in unsaid}
 
@@ -106,6 +107,26 @@ class Range(Frozen):
         assert isinstance(sampled, (int, float))
         return math.inf if sampled > self.high else sampled
 
+    @property
+    def is_whole(self) -> bool:
+        """Whether all values are whole numbers."""
+        return isinstance(self.low, int) and isinstance(self.high, int) and not self.off_share
+
+    def meant_by(self, written: Value) -> Value | None:
+        """The searched value that somebody wrote, "off" by name; None where that is not searched."""
+        if written == OFF:
+            return math.inf if self.off_share else None
+        if isinstance(written, (str, bool)) or (self.is_whole and isinstance(written, float)):
+            return None
+        if not self.low <= written <= self.high:
+            return None
+        return written if self.is_whole else float(written)
+
+    @property
+    def in_words(self) -> str:
+        """All values, as a definition writes them: ``0.1 to 1000 or "off"``."""
+        return f"{self.low:g} to {self.high:g}" + f' or "{OFF}"' * (self.off_share > 0)
+
     def extremes(self) -> dict[str, Value]:
         """Values that bound all others, by the key that a user would have to correct."""
         return {"low": self.low, "high": self.high, **({"off_share": math.inf} if self.off_share else {})}
@@ -143,6 +164,18 @@ class Choices(Frozen):
     def decode(self, sampled: Value) -> Value:
         """Turn a listed choice into the value that the trainer gets."""
         return math.inf if sampled == OFF else sampled
+
+    def meant_by(self, written: Value) -> Value | None:
+        """The searched value that somebody wrote, "off" by name; None where that is not searched."""
+        for choice in self.choices:
+            if choice == written and isinstance(choice, bool) == isinstance(written, bool):
+                return self.decode(choice)
+        return None
+
+    @property
+    def in_words(self) -> str:
+        """All values, as a definition writes them: ``0, 100, "off"``."""
+        return ", ".join(json.dumps(choice) for choice in self.choices)
 
     def extremes(self) -> dict[str, Value]:
         """All values; each has to be allowed."""

@@ -18,8 +18,8 @@ def distribution_of(dimension: Range | Choices) -> BaseDistribution:
     """The Optuna distribution of one dimension, unless the study is a grid."""
     if isinstance(dimension, Choices):
         return CategoricalDistribution(dimension.choices)
-    if isinstance(dimension.low, int) and isinstance(dimension.high, int) and not dimension.off_share:
-        return IntDistribution(dimension.low, dimension.high, log=dimension.log)
+    if dimension.is_whole:
+        return IntDistribution(int(dimension.low), int(dimension.high), log=dimension.log)
     return FloatDistribution(dimension.low, dimension.upper_end, log=dimension.log)
 
 

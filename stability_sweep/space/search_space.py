@@ -26,6 +26,8 @@ class SearchSpace(Mapping[str, Dimension]):
     """The dimension that has a role (`space.roles`), by the role; those that no dimension has are absent."""
     own: Mapping[str, Value | None] = field(default_factory=dict)
     """What a dimension would be if it were not searched; dimensions of which that cannot be said are absent."""
+    baseline: Mapping[str, Value] = field(default_factory=dict)
+    """Searched values at which the study's author wants the baseline (`space.standing`), "off" as infinity."""
     grid_levels: int | None = None
     """Values per range, where the study is a grid; None where it is none."""
 

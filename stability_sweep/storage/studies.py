@@ -127,7 +127,7 @@ class Studies:
         return replaced
 
     def revise(self, study: StoredStudy, definition: StudyDefinition) -> StoredStudy:
-        """Store what may change about an existing study: its description, claims, precision and time-out.
+        """Store what may change about an existing study: its description, baseline, claims, precision and time-out.
 
         Args:
             study: the study.

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from stability_sweep.analysis.baseline import baseline, baseline_in_words, baseline_point
+from stability_sweep.analysis.baseline import baseline, baseline_in_words, baseline_point, nearest_to_baseline
 from stability_sweep.analysis.maps import pair_maps
 from stability_sweep.analysis.speed_limit import speed_limits
 from stability_sweep.analysis.surface import fit_surface
@@ -127,3 +128,19 @@ def test_the_speed_limit_and_the_maps_are_those_of_the_baseline() -> None:
     assert pair.third.name == "model.n_lf"
     crossing = pair.x_positions[(pair.grid("median", 0)[0] > 0.5).argmax()]
     assert crossing == pytest.approx(-4, abs=0.3)
+
+
+def test_the_words_say_whose_baseline_it_is() -> None:
+    named = make_definition(
+        search_space={"batch_size": 16, "training.warmup_steps": [0, 100]},
+        baseline={"training.warmup_steps": 100},
+    )
+    assert baseline_in_words(named.space, ROLES) == "Baseline: training.warmup steps 100 (the definition's baseline)."
+
+
+def test_of_several_lines_the_one_at_the_baseline_speaks_for_the_study() -> None:
+    places = [(batch, clip) for clip in (0.5, 5.0, math.inf) for batch in (16, 96, 256)]
+    assert places[nearest_to_baseline(study().space, places)] == (96, math.inf)
+    named = replace(study().space, baseline={"batch_size": 256, "clip_norm": 1.0})
+    assert places[nearest_to_baseline(named, places)] == (256, 0.5)
+    assert nearest_to_baseline(study().space, [(None, None), (None, None)]) == 1

@@ -76,11 +76,13 @@ def test_what_it_costs_is_said_with_its_band_and_only_where_it_is_known() -> Non
     assert cost_sentence(Answer(0.05)) == ""
 
 
-def test_every_setting_that_it_is_conditional_on_is_named() -> None:
+def test_every_setting_that_it_is_conditional_on_is_named_right_after_it() -> None:
     rates = {"low": 1e-5, "high": 1e-1, "log": True}
     space = {"learning_rate": rates, "batch_size": [16, 64], "training.warmup_steps": [0, 100]}
     facts = facts_of(make_definition(search_space=space))
-    assert "training.warmup steps 0" in answer_sentences(SAFE_UP_TO, facts)[-1]
+    conditions = "Baseline: training.warmup steps 0 (the definition's own)."
+    assert answer_sentences(SAFE_UP_TO, facts)[1] == conditions
+    assert answer_json(SAFE_UP_TO, facts)["sentence"] == f"{answer_sentence(SAFE_UP_TO, facts)} {conditions}"
 
 
 def test_programs_read_the_same() -> None:

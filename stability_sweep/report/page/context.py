@@ -13,7 +13,7 @@ class AnswerBlock:
     """The first lines of the page, and what they say to other questions that the reader may ask."""
 
     sentences: list[str]
-    """The answer to the study's own question; then what it costs, and what it is conditional on."""
+    """The answer to the study's own question; then what it is conditional on, and what it costs."""
     horizons: list[str]
     """What the reader may choose, in words, as the next one; empty where there is no choice."""
     tolerances: list[str]

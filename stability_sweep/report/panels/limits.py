@@ -12,7 +12,7 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis, table_names
-from stability_sweep.analysis.baseline import USUAL_BATCH_SIZE, baseline_in_words
+from stability_sweep.analysis.baseline import baseline_in_words, nearest_to_baseline
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.panel import Panel
@@ -106,14 +106,14 @@ class LimitInWords:
 
 
 def default_limit(analysis: Analysis) -> dict[str, Any] | None:
-    """The row of the speed limits at the batch size nearest to 64, with the loosest clipping."""
-    limits = analysis.limits
+    """The row of the speed limits that is nearest to the baseline."""
+    limits, space = analysis.limits, analysis.study.space
     if limits.empty:
         return None
-    if analysis.study.space.role(BATCH_SIZE) is not None:
-        ratio = (limits[columns.BATCH_SIZE].astype(float) / USUAL_BATCH_SIZE).map(lambda r: abs(math.log(r)))
-        limits = limits[ratio == ratio.min()]
-    return {str(key): value for key, value in limits.iloc[-1].items()}
+    roles = {columns.BATCH_SIZE: BATCH_SIZE, columns.CLIP_NORM: CLIP_NORM}
+    values = [limits[name] if space.role(role) else [None] * len(limits) for name, role in roles.items()]
+    nearest = limits.iloc[nearest_to_baseline(space, list(zip(*values, strict=True)))]
+    return {str(key): value for key, value in nearest.items()}
 
 
 def place_in_words(row: Mapping[Any, Any], *, clip: bool = True) -> str:
