@@ -12,6 +12,7 @@ import typer.main
 from stability_sweep.cli.app import app
 from stability_sweep.definition.budget import BudgetConfig
 from stability_sweep.definition.claims import Claim
+from stability_sweep.definition.design import DesignConfig
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.definition.study import StudyDefinition
@@ -49,7 +50,17 @@ def test_every_command_and_option_is_documented(command: str, options: list[str]
 
 @pytest.mark.parametrize(
     "model",
-    [StudyDefinition, SamplerConfig, BudgetConfig, Claim, TrainingSettings, RHVAEConfig, DataConfig, OutcomeConfig],
+    [
+        StudyDefinition,
+        DesignConfig,
+        SamplerConfig,
+        BudgetConfig,
+        Claim,
+        TrainingSettings,
+        RHVAEConfig,
+        DataConfig,
+        OutcomeConfig,
+    ],
 )
 def test_every_setting_is_documented(model: type[StudyDefinition]) -> None:
     forms = ("`{}`", "`[{}]`", "`[[{}]]`")
@@ -62,6 +73,11 @@ def test_the_definition_in_the_docs_is_valid(tmp_path: Path) -> None:
     path = tmp_path / "example.toml"
     path.write_text(blocks[0])
     assert load_definition(path).budget.precision == 0.1
+    (designed,) = [block for block in blocks if "[design]" in block]
+    path.write_text(designed)
+    blocks_of_trials = load_definition(path).blocks
+    assert blocks_of_trials is not None
+    assert blocks_of_trials.trials == 5
 
 
 @pytest.mark.parametrize("page", sorted(PAGES))

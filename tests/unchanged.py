@@ -29,7 +29,6 @@ import torch
 from stability_sweep.analysis import analyse
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.report.files.json_file import report_json
 from stability_sweep.results.outcome import LOSS_FIELDS
 from stability_sweep.sampling.plan import planned_params
@@ -80,7 +79,7 @@ def losses(numbers: Iterable[int], data_dir: Path) -> dict[str, dict[str, Any]]:
         assert params is not None
         config = definition.at(definition.space.point_of(params))
         assert isinstance(config, TrialConfig)
-        run = train(config, images, seed=trial_seed(definition.seed, number))
+        run = train(config, images, seed=definition.trial_seed(number))
         found[str(number)] = {
             "outcome": run.result.outcome.value,
             "steps": run.result.steps,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -91,6 +92,8 @@ def run(
     study = prepare_study(repository, definition, trials=trials, data_dir=data_dir)
     if study.dataset != definition.dataset:
         say(f"notice: {definition.trains.fallback_notice(definition.settings, study.dataset)}", err=True)
+    for notice in _notices_of_design(study):
+        say(f"notice: {notice}", err=True)
     stop = StopRequest(timeout if timeout is not None else definition.budget.timeout_seconds)
     with stop.on_signals():  # until the end is printed: the next signal of a storm must not change the exit code
         with watching(repository.summary(study)) as observer:
@@ -110,6 +113,19 @@ def _parse_resources(text: str | None) -> dict[str, float]:
         except ValueError:
             raise LauncherError(f"--resources: expected NAME=NUMBER,..., such as GPU=1, got {text!r}") from None
     return shares
+
+
+def _notices_of_design(study: StoredStudy) -> Iterator[str]:
+    """What a design cannot tell, and what its budget cannot."""
+    from stability_sweep.definition.fraction import aliased_interactions, aliases_in_words
+    from stability_sweep.definition.trials_needed import shortfall_in_words
+
+    if (shortfall := shortfall_in_words(study.definition, study.budget_trials)) is not None:
+        yield shortfall
+    if (blocks := study.definition.blocks) is not None and blocks.design.is_fractional:
+        names = [remedy.name for remedy in blocks.remedies]
+        if aliased_interactions(len(names)):
+            yield aliases_in_words(names)
 
 
 def _tell_end(repository: Repository, study: StoredStudy, stop: StopRequest) -> None:

@@ -9,9 +9,10 @@ import typer
 from stability_sweep.cli.options import AsJson, Name, Storage, open_repository
 from stability_sweep.cli.printing import say, say_json
 from stability_sweep.environment import DEFAULT_STORAGE
+from stability_sweep.errors import StudyError
 
 if TYPE_CHECKING:
-    from stability_sweep.storage import Repository, StoredStudy
+    from stability_sweep.storage import Repository, StoredStudy, StoredTrial
 
 ORIGIN_COLUMNS = {
     "origin": "origin",
@@ -65,12 +66,27 @@ def _show_trial(repository: Repository, study: StoredStudy, number: int, as_json
     telemetry, autopsy = repository.telemetry(trial.trial_id), repository.autopsy(trial.trial_id)
     if trial.stored is None and telemetry is None:
         trial.finished()
+    twin = _baseline_twin(repository, study, trial)
     if as_json:
-        say_json({"study": study.name, **trial_json(trial, telemetry, autopsy, target)})
+        known = {"baseline_twin": twin} if study.definition.design.paired else {}
+        say_json({"study": study.name, **trial_json(trial, telemetry, autopsy, target), **known})
         return
-    say(f"trial {number} of study {study.name}")
+    say(f"trial {number} of study {study.name}" + ("" if twin is None else f" (baseline twin: trial {twin})"))
     for line in trial_lines(trial, telemetry, autopsy, target):
         say(line)
+
+
+def _baseline_twin(repository: Repository, study: StoredStudy, trial: StoredTrial) -> int | None:
+    """The trial without any remedy in its block; None where there is none, or somebody enqueued another point."""
+    blocks = study.definition.blocks
+    twin = None if blocks is None else blocks.baseline_twin(trial.number)
+    if blocks is None or twin is None:
+        return None
+    try:
+        point = repository.trial(study, twin).point
+    except StudyError:  # somebody has deleted it
+        return None
+    return twin if blocks.differ_in_remedies_only(trial.point, point) else None
 
 
 def _show_study(repository: Repository, study: StoredStudy, as_json: bool) -> None:

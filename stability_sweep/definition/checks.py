@@ -51,6 +51,33 @@ def check_baseline(definition: StudyDefinition) -> None:
             )
 
 
+def check_design(definition: StudyDefinition) -> None:
+    """A design has remedies, points that follow from a trial's number, and a budget of one block at least."""
+    blocks, kind = definition.blocks, definition.sampler.kind
+    if blocks is None:
+        return
+    if kind.looks_at_results or kind.is_grid:
+        raise ValueError(
+            "design: the trials of a block share a point that is planned before any result is known, beside the "
+            f'remedies, as "qmc" and "random" plan it; got sampler.name = "{definition.sampler.name}": set '
+            'sampler.name = "qmc"'
+        )
+    if not blocks.remedies:
+        raise ValueError(
+            "design: expected a remedy in [search_space], which is a list of two or more choices of a setting other "
+            "than learning rate and batch size, got none"
+        )
+    if definition.design.is_fractional:
+        for remedy in blocks.remedies:
+            if len(remedy.levels) > 1:
+                raise ValueError(
+                    f'design.arrangement: "fractional" takes two choices of every remedy, got {len(remedy.levels) + 1} '
+                    f'of {remedy.name}; list two, or take "one_at_a_time"'
+                )
+    if (mistake := blocks.too_small(definition.budget.trials)) is not None:
+        raise ValueError(f"budget.trials: {mistake}")
+
+
 def check_claims(definition: StudyDefinition) -> None:
     """Claims speak of dimensions."""
     for place, claim in enumerate(definition.claims):
@@ -94,6 +121,7 @@ CHECKS: tuple[Callable[[StudyDefinition], None], ...] = (
     check_dimensions,
     check_space,
     check_baseline,
+    check_design,
     check_claims,
     check_grid,
     check_precision,

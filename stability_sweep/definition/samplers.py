@@ -28,7 +28,10 @@ class SamplerKind(Protocol):
         """Whether its points are a finite list, the product of every dimension's levels."""
 
     def planned_params(self, definition: StudyDefinition, index: int) -> dict[str, Any] | None:
-        """Optuna's parameters of the point of that index, which depend on nothing else; None if there is no plan."""
+        """Optuna's parameters of the point of that index, which depend on nothing else; None if there is no plan.
+
+        A point has the dimensions of `StudyDefinition.point_space`; what is said of others gives way to a design.
+        """
 
     def build(self, definition: StudyDefinition) -> BaseSampler:
         """Optuna's sampler, for what is not planned."""

@@ -17,6 +17,7 @@ from stability_sweep.definition.budget import BudgetConfig
 from stability_sweep.definition.canonical import SettingDifference, canonical_json, flattened
 from stability_sweep.definition.checks import CHECKS
 from stability_sweep.definition.claims import Claim
+from stability_sweep.definition.design import Blocks, DesignConfig, remedies_of, without_remedies
 from stability_sweep.definition.samplers import SamplerConfig
 from stability_sweep.engine.settings import OutcomeConfig
 from stability_sweep.errors import DefinitionError
@@ -50,6 +51,7 @@ class StudyDefinition(GrownTable):
     search_space: dict[str, Dimension] = Field(default_factory=dict, validate_default=True)
     baseline: Annotated[dict[str, Value], LATER] = Field(default_factory=dict)
     """The settings at which maps, limits, effects and contrasts stand: some of the dimensions, "off" by name."""
+    design: Annotated[DesignConfig, LATER] = DesignConfig()
     sampler: SamplerConfig = SamplerConfig()
     budget: BudgetConfig = BudgetConfig()
     outcome: OutcomeConfig = OutcomeConfig()
@@ -116,6 +118,26 @@ class StudyDefinition(GrownTable):
         meant = {name: self.search_space[name].meant_by(written) for name, written in self.baseline.items()}
         return {name: value for name, value in meant.items() if value is not None}
 
+    @cached_property
+    def blocks(self) -> Blocks | None:
+        """The blocks in which its trials come; None where remedies are drawn like every other dimension."""
+        return Blocks(remedies_of(self.space), self.design, self.budget.repeats) if self.design.is_planned else None
+
+    @cached_property
+    def point_space(self) -> SearchSpace:
+        """The dimensions that a sampler's plan has to give values to: all but the remedies of a design."""
+        return self.space if self.blocks is None else without_remedies(self.space, self.blocks.remedies)
+
+    def point_index(self, number: int) -> int:
+        """Which of the sampler's planned points the trial of that number has."""
+        return number // self.budget.repeats if self.blocks is None else self.blocks.point_index(number)
+
+    def trial_seed(self, number: int) -> int:
+        """The seed of the trial of that number, which a paired design gives to a whole block."""
+        from stability_sweep.engine.seeds import trial_seed  # with NumPy
+
+        return trial_seed(self.seed, number if self.blocks is None else self.blocks.seed_index(number))
+
     @property
     def settings(self) -> Settings:
         """The values of the keys that the target adds."""
@@ -144,13 +166,16 @@ class StudyDefinition(GrownTable):
         """SHA-256 of the canonical JSON of everything that decides what a trial's result means.
 
         Description, baseline, claims and the size of the budget are left out: a study may be continued for longer, and
-        read in another way.
+        read in another way. Only where a design tries remedies against their baseline does that decide the trials.
         """
         return hashlib.sha256(canonical_json(self._identity()).encode()).hexdigest()
 
     def _identity(self) -> dict[str, Any]:
         budget = {"trials", "timeout_seconds", "precision"}
-        return self._dump(description=True, baseline=True, claims=True, budget=budget)
+        identity = self._dump(description=True, baseline=True, claims=True, budget=budget)
+        if self.blocks is not None:
+            identity["baseline"] = self.blocks.params(0)
+        return identity
 
     def _dump(self, **excluded: Any) -> dict[str, Any]:
         """All keys as JSON values, but for the excluded ones, and for a target that need not be said."""

@@ -32,7 +32,7 @@ class _Kind:
 
     def planned_params(self, definition: StudyDefinition, index: int) -> dict[str, Any] | None:
         """A point of the unit cube as parameters."""
-        distributions = definition.space.distributions
+        distributions = definition.point_space.distributions
         coordinates = Coordinates.of(distributions)
         unit = self._unit(definition, index, len(coordinates.dimensions))
         if unit is None:

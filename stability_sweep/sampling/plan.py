@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.trial import FrozenTrial, TrialState
 
 from stability_sweep.definition.study import StudyDefinition
+from stability_sweep.errors import DefinitionError
 from stability_sweep.space.dimensions import Point
 from stability_sweep.space.parameters import suggest
 
@@ -22,9 +23,16 @@ def build_sampler(definition: StudyDefinition) -> BaseSampler:
 def planned_params(definition: StudyDefinition, number: int) -> dict[str, Any] | None:
     """Optuna parameters of the trial of that number; None where the sampler looks at results first.
 
-    Repeats of a point have neighbouring numbers: with three repeats, trials 0, 1 and 2 share the first point.
+    Repeats of a point have neighbouring numbers: with three repeats, trials 0, 1 and 2 share the first point. In a
+    design the sampler plans the point only, and the number says which remedies are on.
     """
-    return definition.sampler.kind.planned_params(definition, number // definition.budget.repeats)
+    point = definition.sampler.kind.planned_params(definition, definition.point_index(number))
+    if definition.blocks is None:
+        return point
+    if point is None:
+        raise DefinitionError(f"a design needs a sampler that plans its points: {definition.sampler.name!r} does not")
+    params = {**point, **definition.blocks.params(number)}
+    return {name: params[name] for name in definition.search_space}
 
 
 def planned_trial(definition: StudyDefinition, number: int) -> FrozenTrial | None:

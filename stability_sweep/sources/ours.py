@@ -117,6 +117,7 @@ def facts_of(
         steps_per_epoch=partial(target.steps_per_epoch, definition.settings),
         asked_decades=definition.budget.precision,
         budget_trials=definition.budget.trials,
+        is_paired=definition.design.paired,
         chosen_by=definition.sampler.name if definition.sampler.kind.looks_at_results else None,
         signals=with_extra(target.signals),
         shown_signals=target.shown_signals,

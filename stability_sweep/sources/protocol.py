@@ -43,6 +43,8 @@ class StudyFacts:
     asked_decades: float | None = None
     """How well the 50% line is to be known, of a study that ends by that."""
     budget_trials: int | None = None
+    is_paired: bool = False
+    """Whether its trials come in blocks that share point and seed, so that remedies can be compared trial by trial."""
     chosen_by: str | None = None
     """The sampler, if earlier results decided where later trials are."""
     signals: Mapping[str, str] = field(default_factory=dict)

@@ -16,7 +16,6 @@ import optuna
 from optuna.trial import TrialState
 
 from stability_sweep.definition.study import StudyDefinition
-from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.results.outcome import Outcome, TrialResult
 from stability_sweep.sampling import planned_trial, suggest_point
 from stability_sweep.sampling.enqueued import EnqueuedPointError, completed_params
@@ -179,7 +178,7 @@ class Holds:
     def _fail(self, trial_id: int, number: int, reason: str) -> None:
         """Give a trial that is never trained its outcome."""
         result = TrialResult(
-            seed=trial_seed(self._definition.seed, number),
+            seed=self._definition.trial_seed(number),
             outcome=Outcome.FAILED,
             horizon=self._definition.fixed_horizon or 1,
             failure=reason,
@@ -233,6 +232,8 @@ class Holds:
             return self._begin(trial_id, hold)
         leader = frozen.number - frozen.number % self._definition.budget.repeats
         fixed = fixed_params(frozen)
+        if fixed is None and self._definition.blocks is not None:
+            fixed = {}  # another program made it: its number says which run of which block it is
         if fixed is not None:
             try:
                 fixed = completed_params(self._definition, frozen.number, {**fixed, **frozen.params})

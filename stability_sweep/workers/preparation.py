@@ -35,10 +35,10 @@ def prepare_study(
     definition.check_here()
     study = repository.find_study(definition.name)
     if study is None:
-        _check_grid_budget(definition, trials)
+        _check_budget(definition, trials)
         study = repository.create_study(definition, _dataset(definition, data_dir))
     if _differs(study, definition):
-        _check_grid_budget(definition, trials)
+        _check_budget(definition, trials)
         study = _replaced(repository, study, definition, data_dir)
     if study.definition != definition:
         study = repository.revise(study, definition)
@@ -56,7 +56,7 @@ def prepare_study(
                 definition.budget.trials,
                 definition.budget.trials,
             )
-    _check_grid_budget(definition, budget)
+    _check_budget(definition, budget)
     return study if budget == study.budget_trials else repository.set_budget(study, budget)
 
 
@@ -87,7 +87,11 @@ def _replaced(
     )
 
 
-def _check_grid_budget(definition: StudyDefinition, budget: int | None) -> None:
+def _check_budget(definition: StudyDefinition, budget: int | None) -> None:
+    if budget is None:
+        return
     size = definition.grid_trials
-    if budget is not None and definition.sampler.kind.is_grid and budget > size:
+    if definition.sampler.kind.is_grid and budget > size:
         raise StudyError(f"study {definition.name!r} is a grid of {size} trials; a budget of {budget} is too large")
+    if definition.blocks is not None and (mistake := definition.blocks.too_small(budget)) is not None:
+        raise StudyError(f"study {definition.name!r}: {mistake}")

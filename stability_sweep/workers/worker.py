@@ -13,7 +13,6 @@ import torch
 
 from stability_sweep.engine import StopTrainingError, TelemetryRecorder
 from stability_sweep.engine.cores import allowed_cores
-from stability_sweep.engine.seeds import trial_seed
 from stability_sweep.errors import ForeignResultError, OutageError, StorageError, WorkerError
 from stability_sweep.results.autopsy import Autopsy
 from stability_sweep.results.outcome import Outcome, TrialResult
@@ -244,7 +243,7 @@ class Worker:
     def _train(
         self, trial: optuna.Trial, point: Point, recorder: TelemetryRecorder
     ) -> tuple[TrialResult, Autopsy | None]:
-        seed = trial_seed(self._definition.seed, trial.number)
+        seed = self._definition.trial_seed(trial.number)
         config = self._definition.at(point)
         watcher = StepWatcher(self._repository, trial, point, self._stop, self._observer)
         try:
