@@ -160,8 +160,8 @@ def test_analysis_knows_whether_a_study_is_paired() -> None:
         ),
         (
             {"design": {"arrangement": "fractional"}},
-            'design.arrangement: "fractional" takes two choices of every remedy, got 3 of training.outlier_gradient; list '
-            'two, or take "one_at_a_time"',
+            'design.arrangement: "fractional" takes two choices of every remedy, got 3 of training.outlier_gradient; '
+            'list two, or take "one_at_a_time"',
         ),
         (
             {"design": {"arrangement": "factorial"}},
