@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from stability_sweep.definition.claims import ALLOWS
 from stability_sweep.space.dimensions import Range
 from stability_sweep.space.roles import LEARNING_RATE
 from stability_sweep.text import value_in_words
@@ -79,11 +80,17 @@ def check_design(definition: StudyDefinition) -> None:
 
 
 def check_claims(definition: StudyDefinition) -> None:
-    """Claims speak of dimensions."""
+    """Claims speak of dimensions, and one about a larger learning rate not of the learning rate."""
+    rate = definition.trains.roles.get(LEARNING_RATE)
     for place, claim in enumerate(definition.claims):
         for condition in claim.conditions:
             if condition.dimension not in definition.search_space:
                 raise ValueError(f"claims[{place}].says: {_no_dimension(definition, condition.dimension)}")
+            if claim.sentence.promise == ALLOWS and condition.dimension == rate:
+                raise ValueError(
+                    f'claims[{place}].says: "{ALLOWS}" is told by the learning rate at which trials diverge, so it '
+                    f"takes conditions on other settings, got {condition.dimension}"
+                )
 
 
 def check_grid(definition: StudyDefinition) -> None:

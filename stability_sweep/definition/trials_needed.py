@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 TRIALS_PER_EFFECT = 60
 """Of a study whose dimensions are all drawn at once; from benchmarks/remedies.py."""
 
-BLOCKS_NEEDED = 40
-"""Of a paired study that tries one remedy at a time; from benchmarks/remedies.py."""
+BLOCKS_NEEDED = 60
+"""Of a paired study that tries one remedy at a time, to see most shifts of 0.3 decades; from benchmarks/remedies.py."""
 
 FRACTION_TRIALS = 128
 """Of a fractional design, whatever it holds: every trial tells of every remedy; from benchmarks/remedies.py."""

@@ -66,6 +66,13 @@ def test_a_claim_about_something_that_is_not_searched_is_refused() -> None:
         make_definition(claims=[{"says": "model.n_lf = 1 avoids divergence"}])
 
 
+def test_a_larger_learning_rate_is_not_promised_by_a_learning_rate() -> None:
+    with pytest.raises(
+        DefinitionError, match=r"claims\[0\].says: .* takes conditions on other settings, got learning_rate"
+    ):
+        make_definition(claims=[{"says": "learning_rate <= 1e-4 allows a larger learning rate"}])
+
+
 def test_claims_are_no_part_of_the_fingerprint() -> None:
     claims = [{"says": "batch_size = 16 avoids divergence", "source": "a forum"}]
     assert make_definition(claims=claims).fingerprint == make_definition().fingerprint

@@ -193,13 +193,13 @@ def test_a_study_that_lists_no_remedy_asks_for_no_effect() -> None:
 
 def test_drawn_remedies_need_trials_by_their_number_and_designs_by_their_blocks() -> None:
     assert effects_and_trials(study({})) == (6, 360)  # five levels and a range
-    assert effects_and_trials(study()) == (5, 240)  # forty blocks of six
+    assert effects_and_trials(study()) == (5, 360)  # sixty blocks of six
     assert effects_and_trials(fractional(paired=True)) == effects_and_trials(fractional(paired=False)) == (3, 128)
 
 
 def test_a_budget_that_is_too_small_for_the_effects_is_told_with_the_trials_that_it_takes() -> None:
-    assert shortfall_in_words(study(), 240) is None
+    assert shortfall_in_words(study(), 360) is None
     assert shortfall_in_words(study(), 60) == (
-        "the effects of 5 remedy settings can be told from chance by about 240 trials, and the budget is 60: expect "
+        "the effects of 5 remedy settings can be told from chance by about 360 trials, and the budget is 60: expect "
         "wide bands, or search fewer"
     )
