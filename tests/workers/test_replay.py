@@ -25,11 +25,11 @@ def images() -> Images:
     return load_images(make_definition().settings["data"], None, torch.device("cpu"))
 
 
-def swept(repository: Repository, images: Images, learning_rate: float) -> StoredStudy:
+def swept(repository: Repository, images: Images, learning_rate: float, **remedy: object) -> StoredStudy:
     definition = make_definition(
         search_space={"learning_rate": learning_rate, "batch_size": 16},
         budget={"trials": 1},
-        training={"horizon_steps": 20},
+        training={"horizon_steps": 20, **remedy},
         model={"latent_dim": 16, "n_lf": 1, "eps_lf": 1e-2},
     )
     study = prepare_study(repository, definition)
@@ -54,6 +54,24 @@ def test_a_replay_here_ends_in_the_same_step_with_the_same_bits(
     assert done.compared_steps == done.then.steps
     assert done.differences == []
     assert (done.run.broken_step is None) == (outcome is Outcome.STABLE)
+
+
+@pytest.mark.parametrize(
+    "remedy",
+    [
+        {"rollback_allowance": 3, "rollback_snapshot_steps": 2},
+        {"outlier_gradient": "clip", "outlier_warmup_steps": 2},
+        {"adaptive_clipping": "adagc", "adagc_warmup_steps": 2},
+        {"spike_restart_steps": 5, "spike_window_steps": 3},
+    ],
+)
+def test_a_trial_with_a_remedy_that_acts_is_replayed_to_the_last_bit(
+    repository: Repository, images: Images, remedy: dict[str, object]
+) -> None:
+    done = replayed(repository, swept(repository, images, 0.02, **remedy), images)
+    assert done.same_bits
+    assert done.compared_steps == done.then.steps
+    assert (done.run.rollbacks > 0) == ("rollback_allowance" in remedy)
 
 
 def test_other_numbers_are_told_from_the_step_in_which_they_begin(repository: Repository, images: Images) -> None:
