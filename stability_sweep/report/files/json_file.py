@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,12 @@ import pandas as pd
 
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis, table_names
+from stability_sweep.analysis.remedies import Remedies
 from stability_sweep.report.answer_words import answer_json
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.writing import write_output
 from stability_sweep.report.summary import summary_sentences
+from stability_sweep.results import columns
 from stability_sweep.results.numbers import DIGITS
 
 
@@ -27,17 +30,24 @@ def report_json(analysis: Analysis) -> dict[str, Any]:
         "summary": summary_sentences(analysis),
         "tolerance": analysis.tolerance,
         "effects_note": analysis.effects.note,
+        **remedies_json(analysis.remedies),
+        "claims": json_rows(analysis.claims.rename(columns={columns.CLAIM: "says"}), digits=DIGITS),
         "tables": {name: json_rows(table, digits=DIGITS) for name, table in tables.items()},
     }
 
 
-def write_json(path: Path, analysis: Analysis) -> None:
-    """Write `report_json` to a file.
+def remedies_json(remedies: Remedies) -> dict[str, Any]:
+    """The remedies, the most helpful first, and what their numbers rest on."""
+    return {"remedies": json_rows(remedies.table, digits=DIGITS), "remedies_note": remedies.note}
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write what `report_json` gives, or another JSON object, to a file.
 
     Raises:
         OutputError: if it cannot be written.
     """
-    write_output(path, json.dumps(report_json(analysis), indent=1, allow_nan=False).encode("utf-8"))
+    write_output(path, json.dumps(content, indent=1, allow_nan=False).encode("utf-8"))
 
 
 def json_rows(table: pd.DataFrame, *, digits: int | None = None) -> list[dict[str, Any]]:
