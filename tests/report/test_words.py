@@ -9,12 +9,9 @@ import pandas as pd
 import pytest
 
 from stability_sweep.analysis import analyse
-from stability_sweep.analysis.advice import judge_claims
 from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.definition.claims import Claim
 from stability_sweep.report.panels.final_losses import beyond_scale, final_losses, losses_finding
-from stability_sweep.report.panels.judged_claims import claims_finding
 from stability_sweep.report.panels.key_figures import Trust
 from stability_sweep.report.panels.limits import LimitInWords
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
@@ -91,7 +88,7 @@ def test_one_divergence_has_no_median() -> None:
     facts = facts_of(make_definition())
     records = [{str(key): value for key, value in row.items()} for row in trials_at([1e-4], [1e-2]).to_dict("records")]
     told = summary_sentences(analyse(facts, frame_of(records, column_names(facts.space))))
-    assert told[-1] == "The one divergence came at step 3."
+    assert "The one divergence came at step 3." in told
 
 
 def test_a_dimension_whose_importance_may_be_nothing_does_not_decide_most() -> None:
@@ -135,15 +132,6 @@ def test_only_trials_on_the_dotted_line_are_said_to_lie_there(losses: list[float
     assert has_line is ("on the dotted line" in told)
     assert has_line is (beyond > 0)
     assert "All 4 trials are drawn" in told
-
-
-def test_claims_that_are_true_but_useless_are_counted_as_such() -> None:
-    frame = pd.DataFrame({"learning_rate": [1e-6] * 76, "outcome": "stalled", "yardstick": 90.0})
-    table = judge_claims([Claim(says="learning_rate <= 1e-6 avoids divergence")], frame)
-    assert claims_finding(table) == (
-        "Of 1 claim, 0 supported, 1 true, but useless (nearly every trial under it hardly learned), 0 contradicted, "
-        "0 without enough evidence."
-    )
 
 
 def test_a_line_that_runs_straight_across_a_map_is_found_along_the_other_axis() -> None:
