@@ -79,6 +79,8 @@ class Exhibit:
     has_model: bool = False
     """Whether a map can be switched between model and counts."""
     note: str = ""
+    lines: list[str] = field(default_factory=list)
+    """Sentences, as a list: what there is to say of its rows, one by one."""
 
     @property
     def height(self) -> int:

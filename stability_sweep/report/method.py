@@ -42,10 +42,16 @@ METHOD = [
         "otherwise the limit is unknown.",
     ),
     (
+        "Remedies",
+        "A contrast of each setting with the baseline, all else alike. The intervals hold for all at once with "
+        "95% probability. Helps, harms: the interval lies on one side of none. No effect: all of it is near none. "
+        "Otherwise there is not enough evidence. True but useless: it would help, but nearly every finite trial under "
+        "it hardly learned.",
+    ),
+    (
         "Claims",
-        "Supported: the 95% interval of the share that diverged lies at or under the tolerance. Contradicted: "
-        "above it. Otherwise there is not enough evidence. True, but useless: it would be supported, but at least nine "
-        "tenths of the trials under it did not learn.",
+        "Judged as remedies are. Avoids: yes where the 95% interval of the share that diverged lies at or under the "
+        "tolerance, no where it lies above; otherwise unknown.",
     ),
 ]
 """Terms, and what they mean."""

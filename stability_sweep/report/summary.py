@@ -6,6 +6,7 @@ import pandas as pd
 
 from stability_sweep.analysis import Analysis, Proportion, divergence_by_band
 from stability_sweep.report.answer_words import answer_sentences
+from stability_sweep.report.remedy_words import remedies_finding
 from stability_sweep.report.wording import chosen_by_results, percent, plural
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
@@ -25,8 +26,8 @@ def summary_sentences(analysis: Analysis) -> list[str]:
 
 
 def counted_sentences(analysis: Analysis) -> list[str]:
-    """How the trials ended, by batch size, and when; a study that lacks a batch size has no sentence about it."""
-    study, trials = analysis.study, analysis.trials
+    """How the trials ended, by batch size, and when, and how many remedies help; what a study lacks has no sentence."""
+    study, trials, remedies = analysis.study, analysis.trials, analysis.remedies.table
     if trials.empty:
         return [f"No trial of study {study.name} has an outcome yet."]
     batch_size = study.space.role_axis(BATCH_SIZE)
@@ -34,6 +35,7 @@ def counted_sentences(analysis: Analysis) -> list[str]:
         _counts(study, analysis.frame, trials),
         chosen_by_results(study) or ("" if batch_size is None else _batch_size(trials, batch_size)),
         _time(trials),
+        "" if remedies.empty else remedies_finding(remedies),
     ]
     return [sentence for sentence in sentences if sentence]
 

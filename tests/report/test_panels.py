@@ -20,7 +20,7 @@ from tests.conftest import StudyBuilder, diverges_above, make_result
 from tests.report.test_page import Soup
 from tests.waiting import HANG_SECONDS
 
-OWN = ("maps", "trust", "time", "limits", "effects", "claims", "origins", "best")
+OWN = ("maps", "trust", "time", "limits", "remedies", "effects", "claims", "origins", "best")
 
 PACKAGE = """
 from stability_sweep.report.blocks import Exhibit

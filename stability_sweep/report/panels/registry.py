@@ -14,6 +14,7 @@ PANELS: Registry[Panel] = Registry(
         "trust": "stability_sweep.report.panels.calibrated:PANEL",
         "time": "stability_sweep.report.panels.how_soon:PANEL",
         "limits": "stability_sweep.report.panels.limits:PANEL",
+        "remedies": "stability_sweep.report.panels.which_remedy:PANEL",
         "effects": "stability_sweep.report.panels.what_decides:PANEL",
         "claims": "stability_sweep.report.panels.judged_claims:PANEL",
         "origins": "stability_sweep.report.panels.origins:PANEL",
