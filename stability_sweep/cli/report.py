@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -40,7 +40,10 @@ class ReportError(StabilitySweepError):
 
 def report(
     name: Name,
-    other: Annotated[str | None, typer.Argument(metavar="[OTHER]", help="Compare with this study.")] = None,
+    others: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="[OTHER]...", help="Compare with these studies; NAME is their baseline."),
+    ] = None,
     storage: Storage = DEFAULT_STORAGE,
     output: Annotated[
         Path | None,
@@ -55,7 +58,7 @@ def report(
     ] = None,
     watch: Annotated[bool, typer.Option("--watch", help="Write it anew every minute until the study ends.")] = False,
 ) -> None:
-    """Write the stability report of a study, also while it is running; or compare two studies.
+    """Write the stability report of a study, also while it is running; or compare several studies.
 
     Examples:
 
@@ -64,18 +67,16 @@ def report(
       stability-sweep report quickstart --format json | jq .summary
 
       stability-sweep report before after --output comparison.html
+
+      stability-sweep report plain warmup clipped --format json | jq .remedies
     """
-    if (other or watch) and file_format is not Format.HTML:
-        raise ReportError("a comparison and --watch write HTML: leave --format out")
-    if other and (watch or claims):
-        raise ReportError("a comparison takes neither --watch nor --claims: leave them out")
-    if other == name:
-        raise ReportError(f"expected two studies to compare, got {name!r} twice")
+    names = [name, *(others or [])]
+    _check_together(names, file_format, watch=watch, has_claims=claims is not None)
     judged = load_claims(claims) if claims else None
     repository = open_repository(storage)
-    study = repository.get_study(name)
-    if other:
-        _compare(repository, study, repository.get_study(other), output, tolerance)
+    study, *compared = [repository.get_study(each) for each in names]
+    if compared:
+        _compare(repository, [study, *compared], file_format, output, tolerance)
     elif watch:
         _watch(repository, study, output, tolerance, judged)
     elif file_format is Format.HTML:
@@ -103,6 +104,24 @@ def write_study_page(
     for sentence in summary_sentences(analysis):
         say(f"- {sentence}")
     say(f"Report: {path}")
+
+
+def _check_together(names: Sequence[str], file_format: Format, *, watch: bool, has_claims: bool) -> None:
+    """Refuse options that do not fit together.
+
+    Raises:
+        ReportError: the first of them, in one line.
+    """
+    is_comparison = len(names) > 1
+    if watch and file_format is not Format.HTML:
+        raise ReportError("--watch writes HTML: leave --format out")
+    if is_comparison and file_format not in (Format.HTML, Format.JSON):
+        raise ReportError("a comparison is written as HTML or JSON: leave --format out, or give json")
+    if is_comparison and (watch or has_claims):
+        raise ReportError("a comparison takes neither --watch nor --claims: leave them out")
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise ReportError(f"expected different studies to compare, got {twice!r} twice")
 
 
 def _watch(
@@ -134,19 +153,14 @@ def _write_as(
 ) -> None:
     from stability_sweep.report import analyse_study
     from stability_sweep.report.files.csv_file import write_csv_files
-    from stability_sweep.report.files.json_file import report_json, write_json
+    from stability_sweep.report.files.json_file import report_json
     from stability_sweep.report.files.pictures import write_pictures
     from stability_sweep.report.panels.registry import report_sections
     from stability_sweep.sources import StoredSource
 
     analysis: Analysis = analyse_study(StoredSource(repository, study, claims), tolerance=tolerance)
-    if file_format is Format.JSON and output is None:
-        say_json(report_json(analysis))
-        return
     if file_format is Format.JSON:
-        assert output is not None
-        write_json(output, analysis)
-        say(f"Report: {output}")
+        _give_json(report_json(analysis), output)
         return
     folder = output or Path("reports") / study.name
     written = (
@@ -159,12 +173,33 @@ def _write_as(
 
 
 def _compare(
-    repository: Repository, study: StoredStudy, other: StoredStudy, output: Path | None, tolerance: float
+    repository: Repository, studies: Sequence[StoredStudy], file_format: Format, output: Path | None, tolerance: float
 ) -> None:
     from stability_sweep.report import analyse_study, write_comparison
+    from stability_sweep.report.comparison import comparison_json
     from stability_sweep.sources import StoredSource
 
-    path = output or Path("reports") / f"{study.name}-and-{other.name}.html"
-    first, second = (analyse_study(StoredSource(repository, each), tolerance=tolerance) for each in (study, other))
-    write_comparison(path, first, second, storage=str(repository))
+    analyses = [analyse_study(StoredSource(repository, study), tolerance=tolerance) for study in studies]
+    if file_format is Format.JSON:
+        _give_json(comparison_json(analyses), output)
+        return
+    path = output or Path("reports") / f"{_file_name([study.name for study in studies])}.html"
+    write_comparison(path, analyses, storage=str(repository))
     say(f"Comparison: {path}")
+
+
+def _file_name(names: Sequence[str]) -> str:
+    """``a-and-b``, ``a-and-b-and-2-more``: no system takes names of any length."""
+    more = f"-and-{len(names) - 2}-more" if len(names) > 2 else ""
+    return f"{names[0]}-and-{names[1]}{more}"
+
+
+def _give_json(content: dict[str, Any], output: Path | None) -> None:
+    """Print it, or write it to a file and say so."""
+    from stability_sweep.report.files.json_file import write_json
+
+    if output is None:
+        say_json(content)
+        return
+    write_json(output, content)
+    say(f"Report: {output}")

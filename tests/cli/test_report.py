@@ -73,8 +73,10 @@ def test_claims_of_another_file_are_judged_with_another_tolerance(cli: Cli, stud
     found = json.loads(done.stdout)
     assert found["tolerance"] == 0.2
     (claim,) = found["tables"]["claims"]
-    assert claim["verdict"] == "supported"
+    assert claim["avoids"] == "yes"
     assert claim["diverged"] == 0
+    assert [each["says"] for each in found["claims"]] == ["learning_rate <= 1e-4 avoids divergence"]
+    assert isinstance(found["remedies"], list)
 
 
 def test_two_studies_are_compared_on_one_page(cli: Cli, studies: Path) -> None:
@@ -83,6 +85,22 @@ def test_two_studies_are_compared_on_one_page(cli: Cli, studies: Path) -> None:
     page = (studies / "reports" / "small-and-waiting.html").read_text(encoding="utf-8")
     assert re.search(r"small: \d+% \(\d+ of 30; 95% interval", page)
     assert "diverged within 100 steps." in page
+
+
+def test_any_number_of_studies_is_compared_with_the_first(cli: Cli, studies: Path) -> None:
+    database = Database.open(f"sqlite:///{studies / 'stability.db'}")
+    for name in ("third", "fourth"):
+        build_study(Repository(database), diverges_above(1e-2), trials=8, definition=make_definition(name=name))
+    database.close()
+    done = cli("report", "small", "waiting", "third", "fourth", *STORAGE)
+    assert done.stdout.splitlines()[-1] == "Comparison: reports/small-and-waiting-and-2-more.html"
+    assert (studies / "reports" / "small-and-waiting-and-2-more.html").exists()
+    found = json.loads(cli("report", "waiting", "small", "third", "--format", "json", *STORAGE).stdout)
+    assert found["studies"] == ["waiting", "small", "third"]
+    assert isinstance(found["remedies"], list)
+    assert found["settings"]["seed"] == {"waiting": "8", "small": "7", "third": "7"}
+    cli("report", "small", "waiting", "--format", "json", "--output", "both.json", *STORAGE)
+    assert json.loads((studies / "both.json").read_text())["studies"] == ["small", "waiting"]
 
 
 def test_watching_a_finished_study_writes_it_once(cli: Cli, studies: Path) -> None:
@@ -108,10 +126,13 @@ def test_watching_goes_on_until_it_is_interrupted(studies: Path, environment: di
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("small", "small"), "expected two studies to compare, got 'small' twice"),
-        (("small", "waiting", "--format", "json"), "a comparison and --watch write HTML"),
+        (("small", "small"), "expected different studies to compare, got 'small' twice"),
+        (("small", "waiting", "small"), "expected different studies to compare, got 'small' twice"),
+        (("small", "waiting", "--format", "csv"), "a comparison is written as HTML or JSON"),
+        (("small", "--watch", "--format", "json"), "--watch writes HTML: leave --format out"),
         (("small", "waiting", "--watch"), "a comparison takes neither --watch nor --claims"),
         (("small", "nobody"), "there is no study 'nobody'"),
+        (("small", "waiting", "nobody"), "there is no study 'nobody'"),
         (("small", "--claims", "missing.toml"), "missing.toml: cannot be read"),
         (("small", "--claims", "empty.toml"), "expected at least one [[claims]] table"),
         (("small", "--claims", "odd.toml"), 'claims: says: expected "DIMENSION <= VALUE'),

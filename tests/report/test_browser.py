@@ -221,7 +221,7 @@ def test_a_comparison_draws_both_studies_on_the_same_axes(
         diverges_above(1e-2), trials=25, definition=make_definition(name="other", search_space=space)
     )
     analyses = [analyse_study(StoredSource(repository, study)) for study in (first, second)]
-    write_comparison(tmp_path / "c.html", analyses[0], analyses[1], storage="here")
+    write_comparison(tmp_path / "c.html", analyses, storage="here")
     page = opened(browser, tmp_path / "c.html", complaints)
     script = "[...document.querySelectorAll('#maps .plot')].slice(0, 2).map(p => JSON.stringify(p.layout.xaxis.range))"
     ranges = page.evaluate(script)

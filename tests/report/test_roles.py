@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 
 from stability_sweep.analysis import Analysis, analyse
+from stability_sweep.analysis.pooled import common_role_axis
 from stability_sweep.report.blocks import Exhibit
-from stability_sweep.report.comparison import common_role_axis, write_comparison
+from stability_sweep.report.comparison import write_comparison
 from stability_sweep.report.files.json_file import report_json
 from stability_sweep.report.panels.key_figures import key_figures
 from stability_sweep.report.panels.registry import report_sections
@@ -100,19 +102,20 @@ def test_a_study_may_lack_any_role_and_has_a_page(lacking: tuple[str, ...], tmp_
 def test_studies_that_call_their_dimensions_differently_have_their_limits_compared(
     plain: Analysis, renamed: Analysis, tmp_path: Path
 ) -> None:
-    axis = common_role_axis(plain.study.space, renamed.study.space, BATCH_SIZE)
+    axis = common_role_axis([plain.study.space, renamed.study.space], BATCH_SIZE)
     assert axis is not None
     assert (axis.name, axis.values) == (BATCH_SIZE, (16, 32, 64, 128, 256, 512))
-    write_comparison(tmp_path / "both.html", plain, renamed, storage="nowhere")
+    write_comparison(tmp_path / "both.html", [plain, renamed], storage="nowhere")
     page = BeautifulSoup((tmp_path / "both.html").read_text(encoding="utf-8"), "html.parser")
     assert "renamed: At batch size 64 and clip norm off" in page.select("#limits figcaption")[0].text
 
 
 def test_limits_are_compared_where_both_studies_have_a_batch_size_or_neither(plain: Analysis, tmp_path: Path) -> None:
     short, unclipped = analysis_without(BATCH_SIZE, CLIP_NORM), analysis_without(CLIP_NORM)
-    pairs = ((short, short, True), (plain, short, False), (plain, unclipped, True))
+    again = replace(short, study=replace(short.study, name="again"))
+    pairs = ((short, again, True), (plain, short, False), (plain, unclipped, True))
     for number, (one, other, has_limits) in enumerate(pairs):
         path = tmp_path / f"{number}.html"
-        write_comparison(path, one, other, storage="nowhere")
+        write_comparison(path, [one, other], storage="nowhere")
         page = BeautifulSoup(path.read_text(encoding="utf-8"), "html.parser")
         assert bool(page.select("#limits")) == has_limits

@@ -25,6 +25,8 @@ class AnswerBlock:
     """Horizon and tolerance of the study's own question."""
     choices: list[list[list[str]]]
     """By horizon and tolerance, the sentences."""
+    of_several: bool = False
+    """Whether every sentence is the answer of another study."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +38,7 @@ class PageContext:
     notice: str | None
     """What a reader must know before anything else."""
     answer: AnswerBlock | None
-    """None on a page that compares studies."""
+    """None without a trial that counts."""
     sentences: list[str]
     key_figures: list[KeyFigure]
     sections: list[Section]

@@ -51,22 +51,28 @@ class HowSoon(Panel):
 PANEL = HowSoon()
 
 
-def survival_finding(curves: pd.DataFrame, axis: Axis) -> str:
-    """The first and the last group's share that was still finite at the end."""
+def survival_finding(curves: pd.DataFrame, title: str, *, every_group: bool = False) -> str:
+    """The share that was still finite at the end, of the first and the last group, or of every one.
+
+    Args:
+        curves: from `survival_curves`.
+        title: of the dimension whose groups they are.
+        every_group: whether none is left out.
+    """
     if curves.empty:
         return "There are no trials to time."
     last = curves.groupby(columns.GROUP).tail(1)
-    ends = [last.iloc[0], last.iloc[-1]] if len(last) > 1 else [last.iloc[0]]
+    places = range(len(last)) if every_group else sorted({0, len(last) - 1})
     parts = [
-        f"{row[columns.SURVIVAL]:.0%} at {axis.title} {row[columns.LABEL]} (95% band {row[columns.LOW]:.0%} to "
+        f"{row[columns.SURVIVAL]:.0%} at {title} {row[columns.LABEL]} (95% band {row[columns.LOW]:.0%} to "
         f"{row[columns.HIGH]:.0%}; {plural(int(row[columns.TOTAL]), 'trial')})"
-        for row in ends
+        for row in (last.iloc[place] for place in places)
     ]
     return f"Still finite at the end: {'; '.join(parts)}."
 
 
 def _curves(curves: pd.DataFrame, axis: Axis) -> Exhibit:
-    finding, figure = survival_finding(curves, axis), survival_figure(curves)
+    finding, figure = survival_finding(curves, axis.title), survival_figure(curves)
     return Exhibit(f"by {axis.title}", finding, table_names.survival_of(axis.name), figure)
 
 
