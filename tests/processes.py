@@ -15,13 +15,39 @@ from tests.waiting import HANG_SECONDS
 
 PRELOADED = [
     "stability_sweep.cli.app",
+    "stability_sweep.cli.export",
+    "stability_sweep.engine.loop",
+    "stability_sweep.report.files.json_file",
+    "stability_sweep.report.panels.registry",
+    "stability_sweep.report.study_report",
+    "stability_sweep.sampling.boundary",
+    "stability_sweep.sampling.kinds",
+    "stability_sweep.targets.images.digits",
+    "stability_sweep.targets.rhvae.target",
     "stability_sweep.terminal.display",
-    "stability_sweep.data",
-    "stability_sweep.report",
-    "stability_sweep.workers",
-    "stability_sweep.training",
+    "stability_sweep.workers.launch.crew",
+    "stability_sweep.workers.launch.local",
+    "stability_sweep.workers.preparation",
+    "stability_sweep.workers.replay",
+    "stability_sweep.workers.worker",
+    # What these import only when they need it.
+    "optuna.storages._rdb.storage",
+    "plotly.io",
+    "psycopg",
+    "pymysql",
+    "scipy.optimize",
+    "scipy.stats",
+    "sklearn.datasets",
+    "sklearn.ensemble",
+    "sklearn.gaussian_process",
+    "sklearn.inspection",
+    "sqlalchemy.dialects.sqlite",
+    "statsmodels.duration.hazard_regression",
+    "statsmodels.duration.survfunc",
+    "statsmodels.stats.proportion",
     "tests.workers.faults",
 ]
+"""What a process would take seconds to import. The server passes over in silence what it cannot import."""
 
 
 def context() -> ForkServerContext:
