@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import json
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -87,7 +88,8 @@ def twins(baseline: Path) -> list[Twin]:
     """The seeds whose baseline died, the soonest first."""
     trials = pd.read_csv(baseline)
     died = trials[trials["outcome"] == Outcome.DIVERGED.value].sort_values("divergence_step")
-    return [Twin(int(row.number), int(row.divergence_step)) for row in died.itertuples()]
+    pairs = zip(died["number"].tolist(), died["divergence_step"].tolist(), strict=True)
+    return [Twin(int(number), int(step)) for number, step in pairs]
 
 
 def wanted(found: list[Twin], done: set[tuple[str, str]]) -> Iterator[tuple[Twin, str]]:
@@ -145,8 +147,8 @@ def main() -> None:
     parser.add_argument("--parts", type=int, default=1)
     arguments = parser.parse_args()
     # Long enough for the run whose twin died last; a schedule that ends at the horizon then ends there.
-    settings = load_definition(DEFINITION)
-    longer = define(**{**_plain(settings), "training": {**_plain(settings)["training"], "horizon_epochs": 17.0}})
+    as_written = json.loads(load_definition(DEFINITION).to_json())
+    longer = define(**{**as_written, "training": {**as_written["training"], "horizon_epochs": 17.0}})
     prepared = longer.prepare(data_dir=arguments.data, device=torch.device("cpu"))
     done: set[tuple[str, str]] = set()
     if arguments.output.exists():
@@ -163,12 +165,6 @@ def main() -> None:
                 writer.writeheader()
             writer.writerow(row)
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
-
-
-def _plain(definition: StudyDefinition) -> dict[str, Any]:
-    import json
-
-    return dict(json.loads(definition.to_json()))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ SAFE = HELPFUL["learning_rate"] < 10**-2.4
 
 
 def judged(frame: pd.DataFrame, says: str, **options: Any) -> dict[str, Any]:
-    remedies = sum(name.startswith("remedy") for name in frame)
+    remedies = sum(str(name).startswith("remedy") for name in frame)
     return dict(judge_claims([Claim(says=says, **options)], frame, space_of(remedies)).iloc[0])
 
 
@@ -50,7 +50,8 @@ def test_a_claim_about_batch_or_rate_is_judged_too() -> None:
 
 
 def test_doing_nothing_is_never_supported_however_few_diverged_under_it_and_at_any_tolerance() -> None:
-    frame = joint_study([0.0], 300, seed=2)[lambda frame: frame["learning_rate"] < 10**-2.3]
+    frame = joint_study([0.0], 300, seed=2)
+    frame = frame[frame["learning_rate"] < 10**-2.3]
     row = judged(frame, "remedy_0 = no avoids divergence", tolerance=0.9)
     assert row["avoids"] == "yes"
     assert row["verdict"] in ("no effect", "not enough evidence")

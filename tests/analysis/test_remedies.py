@@ -16,7 +16,7 @@ from tests.analysis.simulated import joint_study, paired_study, space_of
 
 def rows(found: Remedies) -> dict[str, Any]:
     """The rows of the remedies by their number."""
-    return {name: row for name, row in found.table.set_index("dimension").iterrows() if str(name).startswith("remedy")}
+    return {str(row["dimension"]): row for _, row in found.table.iterrows() if row["dimension"].startswith("remedy")}
 
 
 def test_what_helps_and_what_harms_are_told_from_what_does_nothing_in_a_paired_study() -> None:
