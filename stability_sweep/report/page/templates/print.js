@@ -1,25 +1,72 @@
 // -- on paper --------------------------------------------------------------------------------------------------------
 
-// Paper is white whatever the screen is, and takes two figures a row: they are drawn at a width of which paper shows
-// the letters large enough, and the style sheet makes them smaller.
-const PRINTED_WIDTH = 640;
-let themeOnScreen = null;
+// Paper is white whatever the screen is, and has two columns: figures are drawn at a width of which a column shows the
+// letters large enough, and the style sheet makes them smaller. They are lower than on a screen, so that the place
+// where a column ends without room for the next one is small.
+const PRINTED_WIDTH = 640, PRINTED_SHARE = 0.8;
+let onScreen = null;
 
-function sizeFigures(size) {
-  for (const plot of document.querySelectorAll(".plot.js-plotly-plot")) Plotly.relayout(plot, size(plot));
+const drawnPlots = () => [...document.querySelectorAll(".plot.js-plotly-plot")];
+
+// What a map keeps free above for legends that are narrow, as on a phone, and need more rows.
+function spareAbove(plot) {
+  const [below, above] = ["legend", "legend2"].map((name) => plot.querySelector(`.${name}`)?.getBoundingClientRect());
+  const scale = plot.querySelector(".main-svg").getBoundingClientRect().width / PRINTED_WIDTH;
+  return below && above ? Math.max(0, (below.top - above.bottom) / scale - 4) : 0;
+}
+
+function putOnPaper(plot) {
+  Plotly.relayout(plot, { width: PRINTED_WIDTH, autosize: false });
+  const { height, margin: { t, b } } = plot.layout, spare = spareAbove(plot);
+  Plotly.relayout(plot, { height: t + b - spare + PRINTED_SHARE * (height - t - b), "margin.t": t - spare });
 }
 
 addEventListener("beforeprint", () => {
-  if (themeOnScreen !== null) return;
-  themeOnScreen = root.dataset.theme;
+  if (onScreen !== null) return;
+  const sizes = new Map(drawnPlots().map((plot) => [plot, { height: plot.layout.height, "margin.t": plot.layout.margin.t }]));
+  onScreen = { theme: root.dataset.theme, sizes };
   setTheme("light");
   root.classList.add("on-paper");
-  sizeFigures(() => ({ width: PRINTED_WIDTH, autosize: false }));
+  drawnPlots().forEach(putOnPaper);
 });
 addEventListener("afterprint", () => {
-  if (themeOnScreen === null) return;
+  if (onScreen === null) return;
+  const { theme, sizes } = onScreen;
+  onScreen = null;
   root.classList.remove("on-paper");
-  setTheme(themeOnScreen);
-  themeOnScreen = null;
-  sizeFigures(() => ({ width: null, autosize: true }));
+  setTheme(theme);
+  for (const [plot, size] of sizes) Plotly.relayout(plot, { ...size, width: null, autosize: true });
 });
+
+// Of the table of trials paper has what differs between them, as far as it is wide enough; the rest is said in words.
+// What is wider than paper makes the browser shrink everything.
+const MOST_PRINTED = 300, LETTERS_ACROSS = 136, FEWEST_LETTERS = 8;
+
+function columnsOnPaper(columns, rows) {
+  const isSame = ({ place }) => rows.length > 1 && rows.every(({ values }) => values[place] === rows[0].values[place]);
+  const differing = columns.filter((column) => !isSame(column));
+  let across = 0;
+  const fitting = differing.filter((column) => (across += lettersOf(column, rows)) <= LETTERS_ACROSS);
+  return { kept: fitting, same: columns.filter(isSame), left: differing.filter((column) => !fitting.includes(column)) };
+}
+
+// The longest word of its heading, the longest of its numbers, and a gap; other texts are broken anywhere.
+function lettersOf({ title, place, isNumber }, rows) {
+  const words = title.split(" "), values = isNumber ? rows.map(({ values }) => shownValue(values[place])) : [];
+  return 1 + Math.max(FEWEST_LETTERS * Number(!isNumber), ...[...words, ...values].map(({ length }) => length));
+}
+
+function printedText(shown, found, all) {
+  const which = found < all ? `${found} of ${all} trials pass the filters` : `${all} trials`;
+  return shown < found ? `${which}; the first ${shown} are printed, in the order of the table. The CSV has all.` : `${which}; all are printed.`;
+}
+
+function leftOutText(same, left, rows) {
+  const valueOf = ({ place }) => rows[0].values[place], titles = (columns) => columns.map(({ title }) => title).join(", ");
+  const unmeasured = same.filter((column) => valueOf(column) === null), measured = same.filter((column) => valueOf(column) !== null);
+  return [
+    measured.length && `In all of them: ${measured.map((column) => `${column.title} ${shownValue(valueOf(column))}`).join(", ")}.`,
+    unmeasured.length && `In none of them: ${titles(unmeasured)}.`,
+    left.length && `Paper has no room for ${titles(left)}: see the CSV.`,
+  ].filter(Boolean);
+}

@@ -1,7 +1,6 @@
 // -- the table of trials ---------------------------------------------------------------------------------------------
 
 const ROWS_PER_PAGE = 50;
-const MOST_PRINTED = 300;
 const byId = (id) => document.getElementById(id);
 
 class TrialTable {
@@ -16,6 +15,7 @@ class TrialTable {
     this.page = 0;
     this.rowsPerPage = ROWS_PER_PAGE;
     this.opened = new Set();
+    this.isPrinting = false;
     this.fillHead();
     this.connect();
     this.keep();
@@ -129,14 +129,16 @@ class TrialTable {
     byId("next").disabled = this.page === pages - 1;
     byId("clear-filters").disabled = !this.anywhere.value && this.columns.every(({ filter }) => !filter.value);
     const shown = rows.slice(this.page * this.rowsPerPage, (this.page + 1) * this.rowsPerPage);
-    this.element.tBodies[0].replaceChildren(...shown.flatMap((row) => this.lines(row)));
-    byId("printed").textContent = printedText(shown.length, rows.length, this.rows.length);
+    const { kept, same, left } = this.isPrinting ? columnsOnPaper(this.columns, shown) : { kept: this.columns, same: [], left: [] };
+    for (const column of this.columns) column.head.hidden = !kept.includes(column);
+    this.element.tBodies[0].replaceChildren(...shown.flatMap((row) => this.lines(row, kept)));
+    byId("printed").textContent = [printedText(shown.length, rows.length, this.rows.length), ...leftOutText(same, left, shown)].join(" ");
   }
 
-  lines(row) {
+  lines(row, columns) {
     const line = element("tr"), isOpen = this.opened.has(row.id);
     line.dataset.trial = row.id;
-    for (const { place, isNumber } of this.columns) line.append(this.cell(row.values[place], place, isNumber, isOpen));
+    for (const { place, isNumber } of columns) line.append(this.cell(row.values[place], place, isNumber, isOpen));
     line.addEventListener("click", () => this.toggle(row.id));
     return isOpen ? [line, this.detail(row)] : [line];
   }
@@ -192,6 +194,7 @@ class TrialTable {
 
   print(isPrinting) {
     if (isPrinting) this.pageOnScreen = this.page;
+    this.isPrinting = isPrinting;
     this.rowsPerPage = isPrinting ? MOST_PRINTED : ROWS_PER_PAGE;
     this.page = isPrinting ? 0 : this.pageOnScreen;
     this.show();
@@ -223,11 +226,6 @@ function filterField({ title, isNumber }) {
 function tellProblems(problems, other = "") {
   const help = "Write a number (64), >0.01, <=64, 1e-3..1e-2, nan, inf, off, or - for what was never measured; a comma between them means “or”.";
   byId("filter-problem").textContent = problems.length ? `Not understood, and ignored: ${problems.join(", ")}. ${help}` : other;
-}
-
-function printedText(shown, found, all) {
-  const which = found < all ? `${found} of ${all} trials pass the filters` : `${all} trials`;
-  return shown < found ? `${which}; the first ${shown} are printed, in the order of the table. The CSV has all.` : `${which}; all are printed.`;
 }
 
 function connectDownloads(csv) {
