@@ -131,8 +131,8 @@ class ContrastModel:
     def _reach(self, contrasts: Array, seed: int) -> float:
         """Standard deviations within which all contrasts lie at once, (contrasts, features): of Student's t.
 
-        With pairs the degrees of freedom are those of the blocks that tell something, whose trials did not all end
-        alike (T. Hothorn, F. Bretz, P. Westfall, Biometrical J. 50, 2008).
+        With pairs the degrees of freedom are those of the blocks (T. Hothorn, F. Bretz, P. Westfall, Biometrical J. 50,
+        2008), of which those far from the line tell nearly nothing.
         """
         covariance = contrasts @ self.covariance @ contrasts.T
         deviations = np.sqrt(np.diag(covariance))
@@ -142,8 +142,7 @@ class ContrastModel:
             np.zeros(len(contrasts)), correlation, DRAWS, method="eigh", check_valid="ignore"
         )
         if self.blocks is not None:
-            share = pd.Series(self.fit.diverged).groupby(self.blocks).mean()
-            freedom = max(1, int(((share > 0) & (share < 1)).sum()) - 1)
+            freedom = max(1.0, self.fit.effective_clusters(contrasts, self.blocks) - 1)
             drawn /= np.sqrt(random.chisquare(freedom, DRAWS) / freedom)[:, None]
         return float(np.quantile(np.abs(drawn).max(axis=1), CONFIDENCE))
 

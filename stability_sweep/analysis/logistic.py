@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
+import pandas as pd
 from scipy.linalg import null_space
 from scipy.special import expit
 
@@ -76,6 +77,21 @@ class LogisticFit:
             score = rows.T @ left_out
             middle += np.outer(score, score)
         return self.covariance @ middle @ self.covariance
+
+    def effective_clusters(self, contrasts: Array, clusters: Integers) -> float:
+        """How many equally telling clusters would tell as much of contrasts: the mean over them.
+
+        By the share that each cluster has in a contrast's variance (after F. E. Satterthwaite, Biometrics Bull. 2,
+        1946).
+
+        Args:
+            contrasts: (contrasts, p).
+            clusters: which one a trial is in, (n,).
+        """
+        chance = expit(self.features @ self.coefficients)
+        reach = self.features @ self.covariance @ contrasts.T
+        shares = pd.DataFrame(reach**2 * (chance * (1 - chance))[:, None]).groupby(clusters).sum().to_numpy()
+        return float((shares.sum(axis=0) ** 2 / (shares**2).sum(axis=0)).mean())
 
     def ends(self, contrast: Array, reach: float) -> tuple[Array, Array]:
         """The coefficients at both ends of a contrast's profile interval, (p,) each: low and high.
