@@ -97,7 +97,6 @@ class Analysis:
             table_names.BEST: self.best,
             table_names.EFFECTS: self.effects.table,
             table_names.IMPORTANCE: self.importance,
-            table_names.REMEDIES: self.remedies.table,
             table_names.CLAIMS: self.claims,
             table_names.REMEDIES: self.remedies.table,
             table_names.ORIGINS: self.origins,

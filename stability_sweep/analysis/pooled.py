@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pandas as pd
 
 from stability_sweep.analysis.analysis import Analysis
+from stability_sweep.analysis.effects import hazard_effects
 from stability_sweep.analysis.remedies import COLUMNS, Remedies, judge_remedies
 from stability_sweep.results import columns
 from stability_sweep.sources.frame import RESULT_COLUMNS
+from stability_sweep.sources.protocol import EpochsOf
 from stability_sweep.space.axes import Axis, axis_of
 from stability_sweep.space.dimensions import Choices, Dimension, Point, Range
 from stability_sweep.space.roles import BATCH_SIZE
@@ -72,7 +74,8 @@ def judge_studies(analyses: Sequence[Analysis]) -> Remedies:
         return Remedies(pd.DataFrame(columns=COLUMNS), NOTHING_IN_COMMON)
     if not have_same_horizons(analyses):
         return Remedies(pd.DataFrame(columns=COLUMNS), HORIZONS_DIFFER)
-    return judge_remedies(pooled_trials(analyses), pooled_space(analyses), epochs_of=_epochs_of(analyses))
+    trials, space = pooled_trials(analyses), pooled_space(analyses)
+    return judge_remedies(trials, space, hazard_effects(trials, space).table, epochs_of=_epochs_of(analyses))
 
 
 def pooled_space(analyses: Sequence[Analysis]) -> SearchSpace:
@@ -80,8 +83,8 @@ def pooled_space(analyses: Sequence[Analysis]) -> SearchSpace:
     first, shared = analyses[0].study.space, _shared([analysis.study.space for analysis in analyses])
     studies = tuple(analysis.study.name for analysis in analyses)
     roles = {role: name for role, name in first.roles.items() if name in shared}
-    own = {**first.own, columns.STUDY: studies[0]}
-    return SearchSpace({columns.STUDY: Choices(choices=studies), **shared}, roles, own)
+    baseline = {**{name: value for name, value in first.baseline.items() if name in shared}, columns.STUDY: studies[0]}
+    return SearchSpace({columns.STUDY: Choices(choices=studies), **shared}, roles, first.own, baseline)
 
 
 def pooled_trials(analyses: Sequence[Analysis]) -> pd.DataFrame:
@@ -98,7 +101,7 @@ def pooled_trials(analyses: Sequence[Analysis]) -> pd.DataFrame:
     return pd.concat(full, ignore_index=True)
 
 
-def _epochs_of(analyses: Sequence[Analysis]) -> Callable[[Point], float | None] | None:
+def _epochs_of(analyses: Sequence[Analysis]) -> EpochsOf | None:
     """Steps in an epoch at a point of the pooled space; None unless all studies can tell."""
     first = analyses[0].study.space
     known = {

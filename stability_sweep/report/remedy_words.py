@@ -52,7 +52,7 @@ def remedy_lines(row: Row) -> list[str]:
     figures = {
         f"learning rate × {factor(row)}: {{}} decades": shift_in_words(row),
         "P(diverge): {} points": change_in_words(row),
-        "odds of diverging × {}": odds_in_words(row),
+        "hazard × {}": hazard_in_words(row),
         "yardstick {} at equal images": yardstick_in_words(row),
         "learning speed × {}": speed_in_words(row),
         "time per image × {}": seconds_in_words(row),
@@ -78,9 +78,9 @@ def yardstick_in_words(row: Row) -> str:
     return f"+{said}" if said and row[columns.PRICE] > 0 else said
 
 
-def odds_in_words(row: Row) -> str:
-    """``0.4 (0.2 to 0.8)``: odds of diverging, with by without."""
-    return with_interval(row, columns.ODDS_RATIO, columns.ODDS_LOW, columns.ODDS_HIGH)
+def hazard_in_words(row: Row) -> str:
+    """``0.4 (0.2 to 0.8)``: hazard of divergence, with by without."""
+    return with_interval(row, columns.HAZARD_RATIO, columns.HAZARD_LOW, columns.HAZARD_HIGH)
 
 
 def speed_in_words(row: Row) -> str:

@@ -110,3 +110,15 @@ def test_studies_with_nothing_in_common_or_other_horizons_are_not_judged(plain: 
     found = judge_studies([plain, longer])
     assert found.table.empty
     assert found.note == HORIZONS_DIFFER
+
+
+def test_a_study_that_diverges_at_larger_rates_alone_is_found_to_help(plain: Analysis) -> None:
+    space = space_of(PLAIN)
+    first = named(plain, "first", trials(space, PLAIN, 80))
+    is_late = first.frame["learning_rate"] < 10 * first.frame["learning_rate"].median()
+    calm = first.frame.assign(outcome=first.frame["outcome"].mask(is_late, "stable"))
+    found = judge_studies([first, named(plain, "calm", calm)]).table.set_index("remedy")
+    row = found.loc["study calm instead of first"]
+    assert row["verdict"] == "helps"
+    assert row["low"] > 0
+    assert row["trials"] == 80

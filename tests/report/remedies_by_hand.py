@@ -51,11 +51,11 @@ def remedies_by_hand(count: int = 12, *, has_rate: bool = True, has_price: bool 
 def _row(again: int, name: str, level: Any, baseline: Any, shift: Any, change: Any, verdict: str, *rest: Any) -> Any:
     price, seconds, diverged, more, at_most = rest
     remedy = f"{name} {level}{again * '0'} instead of {baseline}"
-    odds = [10 ** (-each * 1.5) for each in (shift[0], shift[2], shift[1])]
+    hazard = [10 ** (-each * 1.5) for each in (shift[0], shift[2], shift[1])]
     speed = (0.97, 0.9, 1.04)
     around = (seconds, 0.98 * seconds, 1.02 * seconds)
     changes = [each / 100 for each in change]
     return (
-        remedy, f"training.{name}", str(level), str(baseline), *shift, *changes, *odds, verdict, *price, *speed,
+        remedy, f"training.{name}", str(level), str(baseline), *shift, *changes, *hazard, verdict, *price, *speed,
         *around, 60, diverged, 58, more, at_most,
     )  # fmt: skip

@@ -6,6 +6,7 @@ import pandas as pd
 
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.remedies import VERDICTS
+from stability_sweep.definition.claims import ALLOWS
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.remedy_words import Row, number, or_dash, points, with_interval, yardstick_in_words
@@ -14,9 +15,6 @@ from stability_sweep.results import columns
 
 COUNTS, OTHERS = "counts", "others"
 """Columns of the page alone: how many of how many diverged."""
-
-ALLOWS = " allows "
-"""In a claim about larger learning rates, whose contrast is a shift of the safe one."""
 
 SHOWN = (
     Column(columns.CLAIM, "claim"),
@@ -71,7 +69,7 @@ def claims_finding(claims: pd.DataFrame) -> str:
 
 def contrast_in_words(row: Row) -> str:
     """``P(diverge) -12 points (-19 to -5)``, ``0.32 decades (0.12 to 0.55)``; empty where it is not known."""
-    is_shift = ALLOWS in str(row[columns.CLAIM])
+    is_shift = ALLOWS in str(row[columns.CLAIM])  # its contrast is a shift of the safe rate
     said = with_interval(row, columns.CONTRAST, columns.LOW, columns.HIGH, of=number if is_shift else points)
     value, _, interval = said.partition(" ")
     return said and f"{value} decades {interval}" if is_shift else said and f"P(diverge) {value} points {interval}"

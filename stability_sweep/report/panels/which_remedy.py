@@ -11,7 +11,7 @@ from stability_sweep.report.panels.forest_drawing import forest_figure
 from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.remedy_words import (
     change_in_words,
-    odds_in_words,
+    hazard_in_words,
     or_dash,
     remedies_finding,
     remedy_sentence,
@@ -29,7 +29,7 @@ OF_TRIALS = "of_trials"
 WITH_INTERVALS = {
     columns.SHIFT_DECADES: shift_in_words,
     columns.CHANGE_OF_PROBABILITY: change_in_words,
-    columns.ODDS_RATIO: odds_in_words,
+    columns.HAZARD_RATIO: hazard_in_words,
     columns.PRICE: yardstick_in_words,
     columns.SPEED_RATIO: speed_in_words,
     columns.SECONDS_RATIO: seconds_in_words,
@@ -41,7 +41,7 @@ SHOWN = (
     Column(columns.VERDICT, "verdict", is_marked=True),
     Column(columns.SHIFT_DECADES, "learning rate, decades"),
     Column(columns.CHANGE_OF_PROBABILITY, "P(diverge), points"),
-    Column(columns.ODDS_RATIO, "odds, ×"),
+    Column(columns.HAZARD_RATIO, "hazard, ×"),
     Column(columns.PRICE, "yardstick"),
     Column(columns.SPEED_RATIO, "speed, ×"),
     Column(columns.SECONDS_RATIO, "time, ×"),
@@ -52,8 +52,8 @@ SHOWN = (
 
 
 TABLE_CAPTION = (
-    "With 95% intervals. ×: with it, by without: the odds of diverging, how fast training learns, the time per image. "
-    "More trials: about so many would tell."
+    "With 95% intervals; those of the hazard, the price, speed and time hold one by one. ×: with it, by without. "
+    "Hazard: of divergence. Speed: how fast training learns. Time: per image. More trials: about so many would tell."
 )
 
 
