@@ -154,7 +154,11 @@ class ContrastModel:
         found = [self.fit.coefficients, *self.fit.ends(contrast, reach)]
         odds = [float(contrast @ each) for each in found]
         chances = [float((expit(with_it @ each) - expit(without @ each)).mean()) for each in found]
-        return Contrast(_ordered(odds), _ordered(chances), self._decades(contrast, without, reach))
+        log_odds, probability = _ordered(odds), _ordered(chances)
+        if log_odds.low <= 0 <= log_odds.high:
+            # Of a setting that bends the line, as a batch size does, the two may differ a little: the wider one holds.
+            probability = Estimate(probability.value, min(probability.low, 0.0), max(probability.high, 0.0))
+        return Contrast(log_odds, probability, self._decades(contrast, without, reach))
 
     def _decades(self, contrast: Array, without: Array, reach: float) -> Estimate:
         """The shift of the learning rate that makes up for a contrast, by the slope near the 50% line."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import numpy as np
 import pandas as pd
 
@@ -32,6 +34,22 @@ def blocks_of(trials: pd.DataFrame, space: SearchSpace) -> pd.Series[int] | None
     shared = [columns.SEED, *(name for name in space.searched if name not in levels)]
     blocks = trials.groupby(shared, sort=False, dropna=False).ngroup()
     return blocks if blocks.nunique() < len(blocks) else None
+
+
+def alike_but_for(
+    trials: pd.DataFrame, blocks: pd.Series[int], space: SearchSpace, about: Collection[str]
+) -> pd.Series[int]:
+    """The same number for trials of one block that are alike in every remedy but some, by the trials' index.
+
+    Args:
+        trials: a study's.
+        blocks: of them, from `blocks_of`.
+        space: their search space.
+        about: the remedies in which they may differ.
+    """
+    others = [name for name in remedy_dimensions(space) if name not in about]
+    keys = [blocks.reindex(trials.index), *(trials[name] for name in others)]
+    return trials.groupby(keys, sort=False, dropna=False).ngroup()
 
 
 def without_partner(trials: pd.DataFrame, space: SearchSpace) -> Mask:

@@ -19,12 +19,13 @@ from scipy.stats import norm
 
 from stability_sweep.analysis.contrasts import NOT_KNOWN, Estimate
 from stability_sweep.analysis.features import Features
+from stability_sweep.analysis.pairs import alike_but_for
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.analysis.ranking import measured_yardsticks
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
 from stability_sweep.sources.protocol import EpochsOf
-from stability_sweep.typing import Array, Integers, Mask
+from stability_sweep.typing import Array, Mask
 
 FEWEST_PAIRS = 6
 """With fewer differences no interval of theirs has 95%."""
@@ -58,8 +59,8 @@ class Prices:
     trials: pd.DataFrame
     """Stable trials with a yardstick."""
     features: Features
-    blocks: Integers | None
-    """Of `trials`; None where none are paired."""
+    blocks: pd.Series[int] | None
+    """Of all trials, by index; None where none are paired."""
     epochs: Array
     """Passes over the training data, (trials,); NaN where that is not known."""
 
@@ -76,11 +77,9 @@ class Prices:
             epochs_of: from a point to optimizer steps in one pass over the training data.
         """
         measured = measured_yardsticks(frame)
-        stable = measured[
-            (measured[columns.OUTCOME] == Outcome.STABLE.value) & np.isfinite(measured[columns.YARDSTICK])
-        ]
-        own = None if blocks is None else np.array(blocks.reindex(stable.index), dtype=np.int64)
-        return cls(stable, features, own, _epochs(stable, features, epochs_of))
+        is_stable = measured[columns.OUTCOME] == Outcome.STABLE.value
+        stable = measured[is_stable & np.isfinite(measured[columns.YARDSTICK])]
+        return cls(stable, features, blocks, _epochs(stable, features, epochs_of))
 
     def of_sides(self, with_it: Mask, without: Mask, about: Collection[str]) -> Price:
         """The price of what some trials have and others have not.
@@ -92,7 +91,8 @@ class Prices:
         """
         if not with_it.any() or not without.any():
             return Price()
-        return self._paired(with_it, without) if self.blocks is not None else self._adjusted(with_it, without, about)
+        paid = self._adjusted if self.blocks is None else self._paired
+        return paid(with_it, without, about)
 
     @cached_property
     def _amounts(self) -> tuple[Array, Array, Array]:
@@ -105,18 +105,18 @@ class Prices:
             seconds = np.log(self.trials[columns.WALL_SECONDS].to_numpy(np.float64) / seen)
         return yardstick, gain, seconds
 
-    def _paired(self, with_it: Mask, without: Mask) -> Price:
+    def _paired(self, with_it: Mask, without: Mask, about: Collection[str]) -> Price:
         assert self.blocks is not None
-        partner = {self.blocks[place]: place for place in np.flatnonzero(without)}
-        follows = [place for place in np.flatnonzero(with_it) if self.blocks[place] in partner]
-        pairs = [(place, partner[self.blocks[place]]) for place in follows]
+        alike = alike_but_for(self.trials, self.blocks, self.features.space, about).tolist()
+        partner = {alike[place]: place for place in np.flatnonzero(without)}
+        pairs = [(place, partner[alike[place]]) for place in np.flatnonzero(with_it) if alike[place] in partner]
         places = np.array(pairs, dtype=np.int64).reshape(-1, 2)
         yardstick, gain, seconds = (amount[places[:, 0]] - amount[places[:, 1]] for amount in self._amounts)
         seen = np.log(self.epochs[places[:, 0]] / self.epochs[places[:, 1]])
-        alike = ~(np.abs(seen) > ALIKE)
+        same = ~(np.abs(seen) > ALIKE)
         return Price(
-            median_difference(yardstick[alike]),
-            _ratio(median_difference(gain[alike])),
+            median_difference(yardstick[same]),
+            _ratio(median_difference(gain[same])),
             _ratio(median_difference(seconds)),
         )
 

@@ -13,7 +13,7 @@ import pandas as pd
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.analysis.contrasts import NOT_KNOWN, Contrast, ContrastModel, Estimate, Sides
 from stability_sweep.analysis.features import Features
-from stability_sweep.analysis.pairs import blocks_of, without_partner
+from stability_sweep.analysis.pairs import alike_but_for, blocks_of, without_partner
 from stability_sweep.analysis.price import Price, Prices
 from stability_sweep.results import columns
 from stability_sweep.results.outcome import Outcome
@@ -141,7 +141,7 @@ def judge_remedies(
     blocks = blocks_of(trials, space)
     prices = Prices.of(trials, features, blocks, epochs_of)
     rows = [
-        _row(level, contrast, _hazard(level, effects), _price(prices, level), trials, blocks)
+        _row(level, contrast, _hazard(level, effects), _price(prices, level), trials, blocks, space)
         for level, contrast in zip(levels, found, strict=True)
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -159,9 +159,9 @@ def verdict_of(contrast: Contrast, idle: float) -> str:
         idle: share of the finite trials under it that did not learn.
     """
     odds, decades, change = contrast.log_odds, contrast.decades, contrast.probability
-    if odds.high < 0:
+    if odds.high < 0 and change.high <= 0:
         return USELESS if idle >= MOST_IDLE else HELPS
-    if odds.low > 0:
+    if odds.low > 0 and change.low >= 0:
         return HARMS
     if _within(decades, NO_SHIFT_DECADES) if math.isfinite(decades.value) else _within(change, NO_CHANGE):
         return NO_EFFECT
@@ -261,13 +261,15 @@ def _row(
     price: Price,
     trials: pd.DataFrame,
     blocks: pd.Series[int] | None,
+    space: SearchSpace,
 ) -> dict[str, Any]:
     """One row of the table."""
     under = trials[(trials[level.dimension] == level.value).to_numpy()]
     pairs = 0
     if blocks is not None:
+        alike = alike_but_for(trials, blocks, space, [level.dimension])
         compared = trials[(trials[level.dimension] == level.baseline).to_numpy()]
-        pairs = len(set(blocks[under.index]) & set(blocks[compared.index]))
+        pairs = len(set(alike[under.index]) & set(alike[compared.index]))
     verdict = verdict_of(contrast, idle_share(under))
     decades = contrast.decades
     reach = max(abs(decades.low), abs(decades.high)) if verdict == NO_EFFECT else math.nan

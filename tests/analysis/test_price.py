@@ -57,6 +57,14 @@ def test_there_is_no_price_at_unequal_numbers_of_images() -> None:
     assert priced(frame, epochs_of=epochs_of)["price"] == pytest.approx(2.0, abs=0.3)
 
 
+def test_the_partner_of_a_remedy_is_the_baseline_and_no_trial_with_another_remedy() -> None:
+    frame = paired_study([0.0, 0.4], 60)
+    dear = frame["remedy_1"] == "yes"
+    table = judge_remedies(frame.assign(yardstick=np.where(dear, 90.0, 30.0)), space_of(2)).table
+    prices = table.set_index("dimension")["price"]
+    assert (prices["remedy_0"], prices["remedy_1"]) == (0.0, 60.0)
+
+
 def test_too_few_stable_pairs_have_no_price() -> None:
     assert math.isnan(priced(with_price(paired_study([0.4], 6), 2.0))["price"])
 
