@@ -95,12 +95,20 @@ def seconds_in_words(row: Row) -> str:
 
 def more_in_words(row: Row) -> str:
     """``about 400 more trials would tell``; empty where none are needed, or nobody can say how many."""
+    count = more_count(row)
+    return count and f"about {count} more {'trial' if count == '1' else 'trials'} would tell"
+
+
+def more_count(row: Row) -> str:
+    """``400``, ``10,000``; empty where none are needed, or nobody can say how many."""
     more = float(row[columns.MORE_TRIALS])
-    return f"about {plural(round(more), 'more trial')} would tell" if math.isfinite(more) else ""
+    return f"{more:,.0f}" if math.isfinite(more) else ""
 
 
 def trials_in_words(row: Row) -> str:
-    """``12 of 60 trials diverged, 58 pairs``."""
+    """``12 of 60 trials diverged, 58 pairs``; at an end of a range there may be none, and a slope through all tells."""
+    if not row[columns.TRIALS]:
+        return "no trial stands at that very value"
     trials, pairs = plural(int(row[columns.TRIALS]), "trial"), int(row[columns.PAIRS])
     paired = f", {plural(pairs, 'pair')}" if pairs else ""
     return f"{int(row[columns.DIVERGED])} of {trials} diverged{paired}"

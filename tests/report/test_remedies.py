@@ -77,6 +77,13 @@ def test_no_effect_is_told_with_its_size_and_missing_evidence_with_the_trials_th
     )
 
 
+def test_a_value_at_which_no_trial_stands_is_not_told_as_none_of_none() -> None:
+    row = remedies_by_hand(1).table.assign(trials=0, diverged=0, pairs=0, more_trials=1e4, verdict=UNDECIDED)
+    (told,) = sentences(Remedies(row, ""))
+    assert "about 10,000 more trials would tell" in told
+    assert told.endswith("; no trial stands at that very value.")
+
+
 def test_without_a_learning_rate_the_change_of_the_probability_stands_first_with_its_interval() -> None:
     told = sentences(remedies_by_hand(has_rate=False))
     assert told[0].startswith(

@@ -142,8 +142,9 @@ def _draw(figure: go.Figure, place: int, scale: Scale, table: pd.DataFrame, mark
     figure.add_vline(x=0, line={"dash": "dot", "color": AXIS}, row=1, col=place)
     figure.update_xaxes(title_text=scale.title, range=[start - margin, end + margin], nticks=5, row=1, col=place)
     across = f"x{'' if place == 1 else place} domain"
+    said = {"text": scale.missing, "showarrow": False, "font": {"size": 11}, "bgcolor": CARD}
     for y in marks[np.isnan(middle)]:
-        figure.add_annotation(text=scale.missing, xref=across, x=0.5, yref="y", y=y, showarrow=False, font={"size": 11})
+        figure.add_annotation(**said, xref=across, x=0.5, yref="y", y=y)
 
 
 def _reach(middle: Array, low: Array, high: Array) -> tuple[float, float]:

@@ -9,7 +9,15 @@ from stability_sweep.analysis.remedies import VERDICTS
 from stability_sweep.definition.claims import ALLOWS
 from stability_sweep.report.blocks import Column, Exhibit, Table
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.remedy_words import Row, number, or_dash, points, with_interval, yardstick_in_words
+from stability_sweep.report.remedy_words import (
+    Row,
+    more_count,
+    number,
+    or_dash,
+    points,
+    with_interval,
+    yardstick_in_words,
+)
 from stability_sweep.report.wording import chosen_by_results, plural
 from stability_sweep.results import columns
 
@@ -83,6 +91,7 @@ def _cells(claims: pd.DataFrame) -> pd.DataFrame:
             columns.CONTRAST: [or_dash(contrast_in_words(row).strip()) for row in records],
             columns.AVOIDS: [or_dash(row[columns.AVOIDS]) for row in records],
             columns.PRICE: [or_dash(yardstick_in_words(row)) for row in records],
+            columns.MORE_TRIALS: [or_dash(more_count(row)) for row in records],
             COUNTS: [_counts(row) for row in records],
             OTHERS: [f"{int(row[columns.OTHERS_DIVERGED])} of {int(row[columns.OTHERS_TOTAL])}" for row in records],
         }

@@ -12,6 +12,7 @@ from stability_sweep.report.panels.panel import Panel
 from stability_sweep.report.remedy_words import (
     change_in_words,
     hazard_in_words,
+    more_count,
     or_dash,
     remedies_finding,
     remedy_sentence,
@@ -26,15 +27,16 @@ from stability_sweep.results import columns
 OF_TRIALS = "of_trials"
 """A column of the page alone: how many of how many diverged."""
 
-WITH_INTERVALS = {
+IN_WORDS = {
     columns.SHIFT_DECADES: shift_in_words,
     columns.CHANGE_OF_PROBABILITY: change_in_words,
     columns.HAZARD_RATIO: hazard_in_words,
     columns.PRICE: yardstick_in_words,
     columns.SPEED_RATIO: speed_in_words,
     columns.SECONDS_RATIO: seconds_in_words,
+    columns.MORE_TRIALS: more_count,
 }
-"""Columns that the page shows with their intervals in one cell; the CSV has them apart."""
+"""Columns that the page shows in words, most with their intervals in one cell; the CSV has them apart."""
 
 SHOWN = (
     Column(columns.REMEDY, "remedy"),
@@ -115,6 +117,6 @@ def remedy_exhibits(remedies: Remedies) -> list[Exhibit]:
 def _cells(table: pd.DataFrame) -> pd.DataFrame:
     """The table as the page shows it: a number and its interval in one cell."""
     records = table.to_dict("records")
-    shown = {name: [or_dash(words(row)) for row in records] for name, words in WITH_INTERVALS.items()}
+    shown = {name: [or_dash(words(row)) for row in records] for name, words in IN_WORDS.items()}
     counts = [f"{int(row[columns.DIVERGED])} of {int(row[columns.TRIALS])}" for row in records]
     return table.assign(**shown, **{OF_TRIALS: counts})
