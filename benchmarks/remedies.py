@@ -16,13 +16,14 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from scipy.special import logit
+from scipy.special import expit, logit
 from scipy.stats import norm
 
 from stability_sweep.analysis.proportion import Proportion
 from stability_sweep.analysis.remedies import HARMS, HELPS, NO_EFFECT, judge_remedies
 from stability_sweep.space.dimensions import Choices, Dimension, Range
 from stability_sweep.space.search_space import SearchSpace
+from stability_sweep.typing import Array, Integers
 
 BATCHES = (16, 32, 64, 128, 256)
 SEED_SHARE = 0.5
@@ -43,6 +44,7 @@ FIELDS = (
     "called_none",
     "estimate",
     "covered",
+    "change_covered",
     "half_width",
 )
 
@@ -91,9 +93,7 @@ def study(case: Case, seed: int) -> pd.DataFrame:
         shared = random.normal(size=blocks)[block]
     share = SEED_SHARE if case.is_paired else 0.0
     noise = np.sqrt(share) * shared + np.sqrt(1 - share) * random.normal(size=count)
-    at = batch / (len(BATCHES) - 1)
-    line = 0.3 - 0.6 * at + 0.8 * (at - 0.5) ** 2
-    diverged = rate - line - case.shift * on[:, 0] + case.softness * logit(norm.cdf(noise)) > 0
+    diverged = rate - line_at(batch) - case.shift * on[:, 0] + case.softness * logit(norm.cdf(noise)) > 0
     return pd.DataFrame(
         {
             "number": np.arange(count),
@@ -108,10 +108,24 @@ def study(case: Case, seed: int) -> pd.DataFrame:
     )
 
 
+def change_of(case: Case) -> float:
+    """What the first remedy does to P(diverge), averaged over learning rates and batch sizes."""
+    rates = np.linspace(-case.decades / 2, case.decades / 2, 2001)[:, None]
+    beyond = rates - line_at(np.arange(len(BATCHES)))
+    return float((expit((beyond - case.shift) / case.softness) - expit(beyond / case.softness)).mean())
+
+
+def line_at(batch: Integers) -> Array:
+    """The 50% line of a batch size, by its place, in decades from the middle of the learning rates."""
+    at = batch / (len(BATCHES) - 1)
+    return np.asarray(0.3 - 0.6 * at + 0.8 * (at - 0.5) ** 2)
+
+
 def measured(case: Case, studies: int) -> dict[str, object]:
     """What the verdicts of many studies were."""
     space = space_of(case)
-    false = seen = called_none = covered = judged = 0
+    false = seen = called_none = covered = change_covered = judged = 0
+    change = change_of(case)
     estimates, widths = [], []
     for seed in range(studies):
         table = judge_remedies(study(case, seed), space).table.set_index("dimension")
@@ -126,6 +140,7 @@ def measured(case: Case, studies: int) -> dict[str, object]:
         judged += len(table)
         known = table["shift_decades"].notna().to_numpy()
         covered += bool(((table["low"] <= truth) & (truth <= table["high"]))[known].all())
+        change_covered += int(((first["low_probability"] <= change) & (change <= first["high_probability"])).sum())
         estimates.append(float(first["shift_decades"].iloc[0]))
         widths.append(float(((table["high"] - table["low"]) / 2).mean()))
     low, high = Proportion(false, studies).interval
@@ -144,6 +159,7 @@ def measured(case: Case, studies: int) -> dict[str, object]:
         "called_none": called_none / judged,
         "estimate": float(np.nanmedian(estimates)),
         "covered": covered / studies,
+        "change_covered": change_covered / studies,
         "half_width": float(np.nanmedian(widths)),
     }
 

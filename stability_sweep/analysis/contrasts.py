@@ -33,6 +33,9 @@ LEAST_SLOPE_RATIO = 2.0
 """A shift in decades needs log odds that rise with the learning rate, by so many standard deviations."""
 
 
+SMALLEST_ODDS, SMALLEST_WEIGHT = 1e-4, 1e-12
+"""Below the first a difference is a derivative; the second keeps a sum of weights from being nothing."""
+
 FURTHEST = 2.0
 """A shift is not looked for beyond so many times the range of learning rates."""
 
@@ -124,9 +127,18 @@ class ContrastModel:
         ]
 
     def _differences(self, sides: Sides) -> tuple[Array, Array, Array]:
-        """The mean difference of the features, (features,), and the features of both sides, (points, features)."""
+        """The mean difference of the features, (features,), and the features of both sides, (points, features).
+
+        A point counts by how much a difference of log odds there changes P(diverge), so that both have the same sign
+        also where a setting does more at some points than at others, as a batch size does.
+        """
         with_it, without = self.features.matrix(sides.with_it), self.features.matrix(sides.without)
-        return (with_it - without).mean(axis=0), with_it, without
+        middle = (with_it + without) @ self.fit.coefficients / 2
+        half = np.abs((with_it - without) @ self.fit.coefficients) / 2
+        rise = expit(middle + half) - expit(middle - half)
+        weight = np.where(half > SMALLEST_ODDS, rise / (2 * np.maximum(half, SMALLEST_ODDS)), _slope(middle))
+        weight = np.maximum(weight, SMALLEST_WEIGHT)
+        return weight @ (with_it - without) / weight.sum(), with_it, without
 
     def _reach(self, contrasts: Array, seed: int) -> float:
         """Standard deviations within which all contrasts lie at once, (contrasts, features): of Student's t.
@@ -150,23 +162,50 @@ class ContrastModel:
         # Of dependent trials the log likelihood is scaled (R. E. Chandler, S. Bate, Biometrika 94, 2007).
         scale = scale_of(contrast, self.covariance, self.fit.covariance)
         # Pairs may well make a contrast surer; without them nothing does, and "surer" would be chance or a misfit.
-        reach *= math.sqrt(scale if self.blocks is not None else max(1.0, scale))
-        found = [self.fit.coefficients, *self.fit.ends(contrast, reach)]
-        odds = [float(contrast @ each) for each in found]
-        chances = [float((expit(with_it @ each) - expit(without @ each)).mean()) for each in found]
-        log_odds, probability = _ordered(odds), _ordered(chances)
-        if log_odds.low <= 0 <= log_odds.high:
-            # Of a setting that bends the line, as a batch size does, the two may differ a little: the wider one holds.
-            probability = Estimate(probability.value, min(probability.low, 0.0), max(probability.high, 0.0))
-        return Contrast(log_odds, probability, self._decades(contrast, without, reach))
+        scaled = reach * math.sqrt(scale if self.blocks is not None else max(1.0, scale))
+        ends = self.fit.ends(contrast, scaled)
+        odds = _ordered([float(contrast @ each) for each in (self.fit.coefficients, *ends)])
+        probability = self._probability(odds, ends, with_it, without, reach)
+        return Contrast(odds, probability, self._decades(contrast, without, scaled))
+
+    def _probability(
+        self, odds: Estimate, ends: tuple[Array, Array], with_it: Array, without: Array, reach: float
+    ) -> Estimate:
+        """The change of P(diverge), with what the ends of the odds and the place of the line leave open.
+
+        Where a remedy saves every trial the odds have no end, and the change is as unsure as P without it: so the
+        interval of the delta method is added to the ends' own. It leaves out zero if and only if that of the odds does.
+
+        Args:
+            odds: of the contrast.
+            ends: the coefficients at its ends.
+            with_it: features of the points with the setting, (points, features).
+            without: and without it.
+            reach: of the intervals, in standard deviations.
+        """
+
+        def change(coefficients: Array) -> float:
+            return float((expit(with_it @ coefficients) - expit(without @ coefficients)).mean())
+
+        own = self.fit.coefficients
+        slope = (_slope(with_it @ own)[:, None] * with_it - _slope(without @ own)[:, None] * without).mean(axis=0)
+        width = reach * math.sqrt(float(slope @ self.covariance @ slope))
+        middle, at_ends = change(own), [change(end) for end in ends]
+        low, high = min(middle - width, *at_ends), max(middle + width, *at_ends)
+        if odds.high < 0 <= high:
+            high = min(0.0, max(at_ends))
+        if low <= 0 < odds.low:
+            low = max(0.0, min(at_ends))
+        if odds.low <= 0 <= odds.high:
+            low, high = min(low, 0.0), max(high, 0.0)
+        return Estimate(middle, max(low, -1.0), min(high, 1.0))
 
     def _decades(self, contrast: Array, without: Array, reach: float) -> Estimate:
         """The shift of the learning rate that makes up for a contrast, by the slope near the 50% line."""
         if self.features.rate is None:
             return NOT_KNOWN
         coefficients = self.fit.coefficients
-        chance = expit(without @ coefficients)
-        weight = chance * (1 - chance)
+        weight = np.maximum(_slope(without @ coefficients), SMALLEST_WEIGHT)
         slope = weight @ self._rate_slopes / weight.sum()
         rise = float(slope @ coefficients)
         if not rise > LEAST_SLOPE_RATIO * math.sqrt(slope @ self.covariance @ slope):
@@ -178,6 +217,12 @@ class ContrastModel:
     def _rate_slopes(self) -> Array:
         """The derivative of the features by the learning rate at the typical points, (points, features)."""
         return self.features.rate_slope(self.points)
+
+
+def _slope(odds: Array) -> Array:
+    """The derivative of a probability by its log odds."""
+    chance = expit(odds)
+    return np.asarray(chance * (1 - chance))
 
 
 def _ordered(values: Sequence[float]) -> Estimate:

@@ -166,3 +166,10 @@ def test_a_setting_that_lists_numbers_is_compared_level_by_level() -> None:
         "warmup 0 instead of 10",
         "warmup 100 instead of 10",
     ]
+
+
+def test_a_batch_size_that_bends_the_line_has_one_sign_in_decades_and_in_probability() -> None:
+    for seed in range(6):
+        row = judge_remedies(joint_study([0.0], 150, seed=seed), space_of(1)).table.set_index("dimension")
+        for _, batch in row[row.index == "batch_size"].iterrows():
+            assert batch["shift_decades"] * batch["change_of_probability"] <= 0
