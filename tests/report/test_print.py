@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from tests.conftest import build_study, diverges_above
 from tests.report.browsing import opened
 from tests.report.paper import printed
 from tests.studies import LARGE_STUDY, build_large_study
+from tests.waiting import HANG_SECONDS
 
 pytestmark = pytest.mark.browser
 
@@ -43,7 +45,9 @@ def many(tmp_path_factory: pytest.TempPathFactory) -> Path:
     build_large_study(url, 448, seed=0)
     database = Database.open(url)
     repository = Repository(database)
-    write_study_report(StoredSource(repository, repository.find_study(LARGE_STUDY)), folder / "report.html")
+    study = repository.find_study(LARGE_STUDY)
+    assert study is not None
+    write_study_report(StoredSource(repository, study), folder / "report.html")
     database.close()
     return folder / "report.html"
 
@@ -104,3 +108,30 @@ def test_columns_that_say_the_same_of_all_trials_or_find_no_room_are_told_instea
     assert "horizon 100" in said
     assert re.search("In none of them: .*divergence origin", said)
     assert not is_hidden_after
+
+
+def test_paper_has_the_method_open_and_the_screen_has_it_back(page: Page) -> None:
+    script = "[document.querySelectorAll('.flow dl').length, document.querySelectorAll('#appendix dl').length]"
+    assert page.evaluate(script) == [0, 1]
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate(script) == [1, 0]
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(script) == [0, 1]
+
+
+def test_figures_are_as_high_as_before_when_they_are_back_from_paper_or_take_a_new_width(page: Page) -> None:
+    script = """() => {
+      const heightOf = part => part.getBoundingClientRect().height;
+      return [...document.querySelectorAll('.plot.js-plotly-plot')].map(plot =>
+        ['.svg-container', '.main-svg'].map(part => heightOf(plot.querySelector(part))));
+    }"""
+    before = page.evaluate(script)
+    assert all(frame == figure > 0 for frame, figure in before)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    page.set_viewport_size({"width": 390, "height": 900})
+    width = "document.querySelector('#maps .main-svg').getBoundingClientRect().width"
+    page.wait_for_function(f"{width} < 390", timeout=1000 * HANG_SECONDS)
+    page.wait_for_function(
+        f"before => JSON.stringify(({script})()) === before", arg=json.dumps(before, separators=(",", ":"))
+    )

@@ -4,7 +4,7 @@
 // letters large enough, and the style sheet makes them smaller. They are lower than on a screen, so that the place
 // where a column ends without room for the next one is small.
 const PRINTED_WIDTH = 640, PRINTED_SHARE = 0.8;
-let onScreen = null;
+let themeOnScreen = null;
 
 const drawnPlots = () => [...document.querySelectorAll(".plot.js-plotly-plot")];
 
@@ -21,21 +21,38 @@ function putOnPaper(plot) {
   Plotly.relayout(plot, { height: t + b - spare + PRINTED_SHARE * (height - t - b), "margin.t": t - spare });
 }
 
+// Nobody can unfold the method on paper, so it stands open after the sections. As text that breaks anywhere, it also
+// fills the page on which the last figures leave a gap.
+const method = document.querySelector("#appendix dl"), methodOnScreen = method.parentElement;
+
+function putMethodOnPaper() {
+  const section = element("section", "", { id: "method" });
+  section.append(element("h2", "Method"), method);
+  document.querySelector(".flow").append(section);
+  methodOnScreen.hidden = true;
+}
+
+function putMethodBack() {
+  document.getElementById("method").remove();
+  methodOnScreen.append(method);
+  methodOnScreen.hidden = false;
+}
+
 addEventListener("beforeprint", () => {
-  if (onScreen !== null) return;
-  const sizes = new Map(drawnPlots().map((plot) => [plot, { height: plot.layout.height, "margin.t": plot.layout.margin.t }]));
-  onScreen = { theme: root.dataset.theme, sizes };
+  if (themeOnScreen !== null) return;
+  themeOnScreen = root.dataset.theme;
   setTheme("light");
   root.classList.add("on-paper");
   drawnPlots().forEach(putOnPaper);
+  putMethodOnPaper();
 });
 addEventListener("afterprint", () => {
-  if (onScreen === null) return;
-  const { theme, sizes } = onScreen;
-  onScreen = null;
+  if (themeOnScreen === null) return;
   root.classList.remove("on-paper");
-  setTheme(theme);
-  for (const [plot, size] of sizes) Plotly.relayout(plot, { ...size, width: null, autosize: true });
+  putMethodBack();
+  setTheme(themeOnScreen);  // this draws the figures anew, as high as they were
+  themeOnScreen = null;
+  drawnPlots().forEach((plot) => Plotly.Plots.resize(plot));
 });
 
 // Of the table of trials paper has what differs between them, as far as it is wide enough; the rest is said in words.
