@@ -2,9 +2,9 @@
 
 The values were recorded on the commit before the rooms were moved (`tests/data/unchanged/`); the report again when its
 surface learned time and became surer (Laplace's approximation gave way to expectation propagation), its calibration
-when there came to be one, and its answer, summary, best settings and claims when there came to be a yardstick. Losses
-are the same to the last bit only where processor, torch version and thread count are; elsewhere they are compared by
-their ends.
+when there came to be one, its answer, summary and best settings when there came to be a yardstick, and its effects,
+claims and remedies when these became contrasts. Losses are the same to the last bit only where processor, torch version
+and thread count are; elsewhere they are compared by their ends.
 Usage: ``python -m tests.unchanged [--record]``; tests run the quick part (`tests/test_unchanged.py`).
 """
 
