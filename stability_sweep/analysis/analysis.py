@@ -10,8 +10,8 @@ import pandas as pd
 
 from stability_sweep.analysis import table_names
 from stability_sweep.analysis.advice import judge_claims
-from stability_sweep.analysis.answer import TOLERANCES, UNKNOWN, Answer, answers_of, with_wanted
-from stability_sweep.analysis.best import best_stable_settings
+from stability_sweep.analysis.answer import TOLERANCES, UNKNOWN, Answer, Question, answers_of, with_wanted
+from stability_sweep.analysis.best import best_by_question
 from stability_sweep.analysis.calibration import calibration, cross_validation
 from stability_sweep.analysis.divergence import divergence_by_band
 from stability_sweep.analysis.effects import HazardEffects, hazard_effects
@@ -76,11 +76,19 @@ class Analysis:
     """By dimension, as the next two."""
     hazards: dict[str, pd.DataFrame] = field(default_factory=dict)
     horizons: dict[str, pd.DataFrame] = field(default_factory=dict)
+    limits_by_question: dict[Question, pd.DataFrame] = field(default_factory=dict)
+    """The limits that answer what a reader may ask, as the answers; the study's own question among them."""
+    best_by_question: dict[Question, pd.DataFrame] = field(default_factory=dict)
+
+    @property
+    def question(self) -> Question:
+        """The study's own."""
+        return Question(None, self.tolerance)
 
     @property
     def answer(self) -> Answer | None:
         """That to the study's own tolerance and horizon; None without a surface."""
-        return next((each for each in self.answers if (each.steps, each.tolerance) == (None, self.tolerance)), None)
+        return next((each for each in self.answers if each.question == self.question), None)
 
     @property
     def trials(self) -> pd.DataFrame:
@@ -147,11 +155,13 @@ def analyse(
     horizon = int(frame[columns.HORIZON].max()) if len(frame) else 0
     steps = [horizon * factor for factor in LONGER]
     has_trials = len(counted(frame)) > 0
-    ranking, best = fit_ranking(frame, space, seed=seed), pd.DataFrame()
-    if surface is not None:
-        best = best_stable_settings(frame, space, surface, ranking, tolerance=tolerance)
+    ranking = fit_ranking(frame, space, seed=seed)
     lines = [] if surface is None else _lines(surface, space, seed)
-    own = [line for line in lines if line.steps is None]
+    own, question = [line for line in lines if line.steps is None], Question(None, tolerance)
+    answers = [] if surface is None else _answers(lines, surface, space, ranking, tolerance, seed)
+    asked = [answer.question for answer in answers]
+    limits = {} if surface is None else _limits(lines, surface.trials, asked)
+    best = {} if surface is None else best_by_question(frame, space, surface, ranking, asked)
     precision = None
     if surface is not None and own and study.asked_decades is not None:
         precision = precision_of(frame, space, surface, own, budget_trials=study.budget_trials, seed=seed)
@@ -165,10 +175,10 @@ def analyse(
         calibration=calibration(forecasts),
         maps=[] if surface is None else pair_maps(surface, space, ranked),
         by_step=_by_step(surface, space, ranked),
-        limits=pd.DataFrame() if surface is None else limits_table(own, surface.trials, tolerance),
+        limits=limits.get(question, pd.DataFrame()),
         precision=precision,
-        answers=[] if surface is None else _answers(lines, surface, space, ranking, tolerance, seed),
-        best=best,
+        answers=answers,
+        best=best.get(question, pd.DataFrame()),
         effects=effects,
         importance=importance,
         claims=judge_claims(study.claims, frame, space, epochs_of=study.steps_per_epoch, seed=seed),
@@ -179,6 +189,8 @@ def analyse(
         survival={name: survival_curves(frame, axes[name]) for name in timed},
         hazards={name: hazard_by_band(frame, axes[name]) for name in timed},
         horizons={name: horizon_table(frame, axes[name], steps) for name in timed} if has_trials else {},
+        limits_by_question=limits,
+        best_by_question=best,
     )
 
 
@@ -187,6 +199,14 @@ def _lines(surface: Surface, space: SearchSpace, seed: int) -> list[Line]:
     ends = () if surface.timing is None else surface.timing.periods.ends
     earlier = [step for step in ends if step < surface.horizons.shortest]
     return list(lines_of(surface, space, seed=seed, steps=(None, *earlier)))
+
+
+def _limits(lines: list[Line], trials: int, asked: list[Question]) -> dict[Question, pd.DataFrame]:
+    """The speed limits that answer every question; those that were asked of no line have none."""
+    return {
+        question: limits_table([line for line in lines if line.steps == question.steps], trials, question.tolerance)
+        for question in asked
+    }
 
 
 def _answers(

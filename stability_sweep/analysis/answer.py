@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -34,6 +35,15 @@ TRIED = 5
 """Learning rates at which more trials are thought of, per line."""
 
 SAFE, NONE_IS_SAFE, UNKNOWN, NOT_SEARCHED = "safe", "none is safe", "unknown", "not searched"
+
+
+class Question(NamedTuple):
+    """What may be asked of a study's trials: what is safe, within how many steps."""
+
+    steps: int | None
+    """None for the horizon at the point."""
+    tolerance: float
+    """P(diverge) up to which a setting is called safe."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +85,11 @@ class Answer:
     wanted: Wanted | None = None
     """What would make it known."""
     confidence: float = CONFIDENCE
+
+    @property
+    def question(self) -> Question:
+        """That it answers."""
+        return Question(self.steps, self.tolerance)
 
     @property
     def is_known(self) -> bool:

@@ -6,7 +6,7 @@ from typing import Any
 
 from stability_sweep.analysis.answer import MOST_MORE, NONE_IS_SAFE, NOT_SEARCHED, SAFE, Answer, Wanted
 from stability_sweep.analysis.baseline import baseline_in_words
-from stability_sweep.report.wording import plural
+from stability_sweep.report.wording import plural, share_in_words
 from stability_sweep.results.numbers import json_value
 from stability_sweep.sources.protocol import StudyFacts
 from stability_sweep.space.axes import format_value
@@ -27,7 +27,7 @@ def answer_sentence(answer: Answer | None, study: StudyFacts) -> str:
         return TOO_FEW
     if answer.status == NOT_SEARCHED:
         return "This study does not search the learning rate, so it cannot say which one is safe."
-    sure, at_most = f"{answer.confidence:.0%} sure", f"P(diverge) at most {_percent(answer.tolerance)}"
+    sure, at_most = f"{answer.confidence:.0%} sure", f"P(diverge) at most {share_in_words(answer.tolerance)}"
     within = _within(answer, study)
     if answer.status == SAFE:
         assert answer.learning_rate is not None
@@ -130,8 +130,3 @@ def _wanted_in_words(wanted: Wanted | None) -> str:
     if wanted.trials is None:
         return f"; not even {MOST_MORE} more {where} would: search smaller ones, or allow more."
     return f"; about {wanted.trials} more {where} would."
-
-
-def _percent(share: float) -> str:
-    """``5%``, ``0.5%``."""
-    return f"{100 * share:.3g}%"

@@ -81,6 +81,8 @@ class Exhibit:
     note: str = ""
     lines: list[str] = field(default_factory=list)
     """Sentences, as a list: what there is to say of its rows, one by one."""
+    choices: list[list[Exhibit]] = field(default_factory=list)
+    """What it is for every horizon and tolerance that the reader may choose; empty where it stays as it is."""
 
     @property
     def height(self) -> int:

@@ -10,6 +10,7 @@ from pathlib import Path
 from stability_sweep import __version__
 from stability_sweep.analysis import Analysis
 from stability_sweep.report.method import METHOD
+from stability_sweep.report.page.choices import choices_of
 from stability_sweep.report.page.context import PageContext
 from stability_sweep.report.page.payload import Payload, TrialDetail, listed_trials
 from stability_sweep.report.page.rendering import write_page
@@ -47,6 +48,7 @@ def write_report(
         OutputError: if the file cannot be written.
     """
     study, details = analysis.study, details or {}
+    sections = report_sections(analysis)
     context = PageContext(
         name=study.name,
         description=study.description,
@@ -54,7 +56,7 @@ def write_report(
         answer=None if analysis.trials.empty else answer_block(analysis),
         sentences=counted_sentences(analysis),
         key_figures=key_figures(analysis),
-        sections=report_sections(analysis),
+        sections=sections,
         trials_text=_trials_text(len(listed_trials(analysis.frame)), len(analysis.frame)) + _unreadable(details),
         method=METHOD,
         appendix=appendix(analysis.frame),
@@ -64,7 +66,7 @@ def write_report(
         version=__version__,
         created_at=creation_time(),
         refresh_seconds=refresh_seconds,
-        payload=Payload.of(analysis.frame, analysis.tables(), details, study.space),
+        payload=Payload.of(analysis.frame, analysis.tables(), details, study.space, choices=choices_of(sections)),
     )
     write_page(path, context)
 

@@ -22,6 +22,11 @@ def percent(share: Proportion) -> str:
     return f"{share.value:.0%} ({share.count} of {share.total}; 95% interval {low:.0%} to {high:.0%})"
 
 
+def share_in_words(share: float) -> str:
+    """``5%``, ``0.5%``."""
+    return f"{100 * share:.3g}%"
+
+
 def plural(count: int, noun: str) -> str:
     """``1 trial``, ``2 trials``."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
@@ -50,6 +55,17 @@ def horizon_in_words(trials: pd.DataFrame, study: StudyFacts) -> str:
     if len(steps) == 1:
         return f"within {steps[0]} steps"
     return f"within {study.horizon_in_words or 'the horizon'} ({steps[0]} to {steps[-1]} steps)"
+
+
+def within_in_words(steps: int | None, trials: pd.DataFrame, study: StudyFacts) -> str:
+    """``within 42 steps``.
+
+    Args:
+        steps: None for the horizon.
+        trials: whose horizons they are.
+        study: what is known of it.
+    """
+    return horizon_in_words(trials, study) if steps is None else f"within {plural(steps, 'step')}"
 
 
 def setting_in_words(row: pd.Series[Any], space: SearchSpace) -> str:

@@ -10,7 +10,7 @@ from stability_sweep.analysis.best import best_stable_settings
 from stability_sweep.analysis.ranking import fit_ranking
 from stability_sweep.analysis.speed_limit import speed_limits, status_of
 from stability_sweep.analysis.surface import fit_surface
-from stability_sweep.report.panels.limits import LimitInWords
+from stability_sweep.report.panels.limit_words import LimitInWords
 from stability_sweep.space.axes import format_value
 from stability_sweep.typing import Array
 from tests.analysis.simulation import Truth, curved, definition, simulate, soft, true_limit

@@ -15,6 +15,7 @@ import pytest
 import stability_sweep.report.page
 from stability_sweep.report import write_study_report
 from stability_sweep.report.blocks import Exhibit, KeyFigure, Section, Table
+from stability_sweep.report.page.choices import ChoiceDetail
 from stability_sweep.report.page.context import AnswerBlock, PageContext
 from stability_sweep.report.page.payload import AutopsyDetail, Payload, TrialDetail
 from stability_sweep.results.autopsy import Autopsy, ProbedTensor
@@ -32,7 +33,7 @@ TEMPLATES = Path(stability_sweep.report.page.__file__).parent / "templates"
 SCRIPT = "".join(path.read_text(encoding="utf-8") for path in sorted(TEMPLATES.glob("*.js")))
 
 SEEN_BY_THE_TEMPLATE = (PageContext, AnswerBlock, KeyFigure, Section, Exhibit, Table)
-SEEN_BY_THE_SCRIPT = (Payload, TrialDetail, AutopsyDetail)
+SEEN_BY_THE_SCRIPT = (Payload, TrialDetail, AutopsyDetail, ChoiceDetail)
 
 
 def documented(kind: type) -> set[str]:
@@ -77,6 +78,7 @@ def test_the_script_uses_every_key() -> None:
     assert content == keys(Payload)
     assert detail == keys(TrialDetail)
     assert autopsy == keys(AutopsyDetail)
+    assert set(re.findall(r"\bchoice\.(\w+)", SCRIPT)) == keys(ChoiceDetail)
 
 
 def test_the_payload_has_these_keys(repository: Repository, finished_study: StudyBuilder, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stability_sweep.analysis.maps import pair_map, pair_maps
 from stability_sweep.analysis.surface import fit_surface
 from stability_sweep.report.panels.final_losses import beyond_scale, final_losses, losses_finding
 from stability_sweep.report.panels.key_figures import Trust
-from stability_sweep.report.panels.limits import LimitInWords
+from stability_sweep.report.panels.limit_words import LimitInWords
 from stability_sweep.report.panels.map_drawing import slice_labels, stability_map, trials_on_slices
 from stability_sweep.report.panels.map_words import map_finding, slice_finding
 from stability_sweep.report.panels.what_decides import importance_finding

@@ -6,7 +6,7 @@ import base64
 import gzip
 import json
 from collections.abc import Collection, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,6 +15,7 @@ import pandas as pd
 from stability_sweep.analysis import table_names
 from stability_sweep.report.cells import json_number, plain_columns
 from stability_sweep.report.files.csv_file import csv_of_table, csv_text
+from stability_sweep.report.page.choices import ChoiceDetail, Choices
 from stability_sweep.results import columns
 from stability_sweep.sources.frame import with_gaps
 from stability_sweep.space.off import OFF, is_off
@@ -79,6 +80,8 @@ class Payload:
     """By the number of the trial."""
     csv: dict[str, str]
     """What can be downloaded, by the name of the table."""
+    choices: Choices = field(default_factory=dict)
+    """What exhibits are for what the reader may choose; those that are not here stay as they are."""
 
     @classmethod
     def of(
@@ -87,6 +90,8 @@ class Payload:
         tables: Mapping[str, pd.DataFrame],
         details: Mapping[int, TrialDetail],
         dimensions: Collection[str],
+        *,
+        choices: Choices | None = None,
     ) -> Payload:
         """The payload of a page.
 
@@ -95,18 +100,22 @@ class Payload:
             tables: what can be downloaded, by name; of the trials' table, the trials that the page lists.
             details: from `trial_details`.
             dimensions: the columns that are dimensions: infinity means "off" there, and nowhere else.
+            choices: from `choices_of`.
         """
         listed = with_gaps(listed_trials(frame))
         shown = _in_order([name for name in listed.columns if name not in NOT_LISTED], dimensions)
         csv = {name: csv_of_table(table) for name, table in tables.items() if name != table_names.TRIALS}
         csv[table_names.TRIALS] = csv_text(plain_columns(listed))
-        return cls(shown, _rows(listed[shown], dimensions), dict(details), csv)
+        return cls(shown, _rows(listed[shown], dimensions), dict(details), csv, choices or {})
 
     def packed(self) -> str:
         """JSON, compressed, in Base64: the page unpacks it with the browser's own DecompressionStream."""
         content = {
             **vars(self),
             "details": {str(number): _as_json(detail) for number, detail in self.details.items()},
+            "choices": {
+                key: [[_as_json(choice) for choice in row] for row in rows] for key, rows in self.choices.items()
+            },
         }
         return packed(json.dumps(content, separators=(",", ":"), allow_nan=False).encode("utf-8"))
 
@@ -128,7 +137,7 @@ def packed(content: bytes) -> str:
     return base64.b64encode(gzip.compress(content, compresslevel=6, mtime=0)).decode("ascii")
 
 
-def _as_json(detail: TrialDetail) -> dict[str, Any]:
+def _as_json(detail: TrialDetail | ChoiceDetail) -> dict[str, Any]:
     return {name: value for name, value in asdict(detail).items() if value is not None}
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,15 +11,19 @@ import pandas as pd
 import plotly.graph_objects as go
 
 from stability_sweep.analysis import Analysis, table_names
+from stability_sweep.analysis.answer import Question
 from stability_sweep.analysis.baseline import baseline_in_words, nearest_to_baseline
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
 from stability_sweep.report.blocks import Exhibit
+from stability_sweep.report.panels.limit_words import LimitInWords, mark_in_words, place_in_words
 from stability_sweep.report.panels.panel import Panel
+from stability_sweep.report.questions import with_choices
 from stability_sweep.report.theme import BAR_OPACITY, DASHES, MARKERS, QUALITATIVE, style
-from stability_sweep.report.wording import horizon_in_words, plural, rates_sentence
+from stability_sweep.report.wording import plural, rates_sentence, share_in_words, within_in_words
 from stability_sweep.results import columns
-from stability_sweep.space.axes import Axis, format_value
+from stability_sweep.space.axes import Axis
 from stability_sweep.space.roles import BATCH_SIZE, CLIP_NORM, LEARNING_RATE
+from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Array
 
 SHIFT = 0.09
@@ -54,60 +57,27 @@ class SpeedLimits(Panel):
         )
 
     def exhibits(self, analysis: Analysis) -> list[Exhibit]:
-        """One figure."""
-        space = analysis.study.space
-        rate = space.role_axis(LEARNING_RATE)
-        assert rate is not None  # there is no limit without one
-        return [
-            Exhibit(
-                f"largest learning rate with P(diverge) at most {analysis.tolerance:.0%}",
-                speed_limit_finding(analysis),
-                table_names.SPEED_LIMITS,
-                speed_limit_figure(analysis.limits, space.role_axis(BATCH_SIZE), rate),
-            )
-        ]
+        """One figure, for every question that the reader may ask."""
+        return [with_choices(analysis, _exhibit)]
 
 
 PANEL = SpeedLimits()
 
 
-@dataclass(frozen=True)
-class LimitInWords:
-    """A speed limit in words, part by part."""
-
-    value: str
-    """``1.2e-3``, ``not reached``, ``none is safe``, ``unknown above 8e-4``."""
-    reason: str = ""
-    """Why it is no number; empty for one."""
-    band: str = ""
-    """``90% band 8e-4 to 2e-3``; empty where the whole band says the same."""
-    again: str = ""
-    """``again safe between 3e-3 and 1e-2``; empty where nothing above the limit is."""
-
-    @classmethod
-    def of(cls, row: Mapping[Any, Any]) -> LimitInWords:
-        """Of a row of `speed_limits`."""
-        status = row[columns.STATUS]
-        if status == NOT_REACHED:
-            return cls(status, "every learning rate of the study is safe")
-        if status == NONE_IS_SAFE:
-            return cls(status, "even the smallest learning rate of the study is over the tolerance")
-        band = f"90% band {_end_in_words(row[columns.LOW])} to {_end_in_words(row[columns.HIGH])}"
-        if status == UNKNOWN:
-            above = f" above {format_value(float(row[columns.LOW]))}" if row[columns.LOW] > 0 else ""
-            return cls(f"{status}{above}", "not enough trials to say", band)
-        return cls(format_value(float(row[columns.LIMIT])), "", band, _again_in_words(row))
-
-    def __str__(self) -> str:
-        """``1.2e-3 (90% band 8e-4 to 2e-3)``, ``not reached: every learning rate of the study is safe``."""
-        reason = f": {self.reason}" if self.reason else ""
-        band = f" ({self.band})" if self.band else ""
-        return f"{self.value}{reason}{band}{self.again and f'; {self.again}'}"
+def _exhibit(analysis: Analysis, question: Question) -> Exhibit:
+    space = analysis.study.space
+    rate = space.role_axis(LEARNING_RATE)
+    assert rate is not None  # there is no limit without one
+    return Exhibit(
+        f"largest learning rate with P(diverge) at most {share_in_words(question.tolerance)}",
+        speed_limit_finding(analysis, question),
+        table_names.SPEED_LIMITS,
+        speed_limit_figure(analysis.limits_by_question[question], space.role_axis(BATCH_SIZE), rate),
+    )
 
 
-def default_limit(analysis: Analysis) -> dict[str, Any] | None:
+def default_limit(limits: pd.DataFrame, space: SearchSpace) -> dict[str, Any] | None:
     """The row of the speed limits that is nearest to the baseline."""
-    limits, space = analysis.limits, analysis.study.space
     if limits.empty:
         return None
     roles = {columns.BATCH_SIZE: BATCH_SIZE, columns.CLIP_NORM: CLIP_NORM}
@@ -116,38 +86,29 @@ def default_limit(analysis: Analysis) -> dict[str, Any] | None:
     return {str(key): value for key, value in nearest.items()}
 
 
-def place_in_words(row: Mapping[Any, Any], *, clip: bool = True) -> str:
-    """``batch size 64 and clip norm off``; what the study lacks is left out, and may be everything.
+def speed_limit_finding(analysis: Analysis, question: Question | None = None) -> str:
+    """The speed limit at the default batch size, and for how many settings there is one.
 
     Args:
-        row: of `speed_limits`.
-        clip: whether to say the clip norm.
+        analysis: the study in numbers.
+        question: one that the reader may ask; None for the study's own.
     """
-    parts = []
-    if row[columns.BATCH_SIZE] is not None:
-        parts.append(f"batch size {row[columns.BATCH_SIZE]}")
-    if clip and row[columns.CLIP] is not None:
-        parts.append(f"clip norm {row[columns.CLIP]}")
-    return " and ".join(parts)
-
-
-def speed_limit_finding(analysis: Analysis) -> str:
-    """The speed limit at the default batch size, and for how many settings there is one."""
-    row = default_limit(analysis)
+    steps, tolerance = question or analysis.question
+    limits, study = analysis.limits if question is None else analysis.limits_by_question[question], analysis.study
+    row = default_limit(limits, study.space)
     if row is None:
         return "There is no speed limit to state: the learning rate is not searched, or there are too few trials."
-    counts = analysis.limits[columns.STATUS].value_counts()
-    twice = int(analysis.limits[columns.AGAIN_FROM].notna().sum())
+    counts = limits[columns.STATUS].value_counts()
+    twice = int(limits[columns.AGAIN_FROM].notna().sum())
     again = f" Above the limit, {plural(twice, 'setting')} {'is' if twice == 1 else 'are'} safe again." if twice else ""
     unknown = f"; for {counts[UNKNOWN]} there are not enough trials to say" if UNKNOWN in counts else ""
     place = place_in_words(row)
     where = f"At {place}, the" if place else "The"
     return (
-        f"{where} largest learning rate with P(diverge "
-        f"{horizon_in_words(analysis.trials, analysis.study)}) at most {analysis.tolerance:.0%} is "
-        f"{LimitInWords.of(row)}, by {plural(int(row[columns.TRIALS]), 'trial')} over the whole space. A limit was "
-        f"found for {counts.get(REACHED, 0)} of {plural(len(analysis.limits), 'setting')}{unknown}.{again} "
-        f"{baseline_in_words(analysis.study.space, analysis.study.space.core)}"
+        f"{where} largest learning rate with P(diverge {within_in_words(steps, analysis.trials, study)}) at most "
+        f"{share_in_words(tolerance)} is {LimitInWords.of(row)}, by {plural(int(row[columns.TRIALS]), 'trial')} over "
+        f"the whole space. A limit was found for {counts.get(REACHED, 0)} of {plural(len(limits), 'setting')}{unknown}."
+        f"{again} {baseline_in_words(study.space, study.space.core)}"
     ).strip()
 
 
@@ -176,20 +137,6 @@ def speed_limit_figure(limits: pd.DataFrame, batch: Axis | None, rate: Axis) -> 
     return figure
 
 
-def _again_in_words(row: Mapping[Any, Any]) -> str:
-    """Where the map is within the tolerance again, above the limit."""
-    start, end = float(row[columns.AGAIN_FROM]), float(row[columns.AGAIN_TO])
-    if math.isnan(start):
-        return ""
-    if math.isinf(end):
-        return f"again safe from {format_value(start)} on"
-    return f"again safe between {format_value(start)} and {format_value(end)}"
-
-
-def _end_in_words(end: float) -> str:
-    return "none" if end == 0 else "beyond the range" if math.isinf(end) else format_value(float(end))
-
-
 def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Axis, shift: float) -> list[go.Scatter]:
     """A line through the limits that are known, and marks in the middle of the bands of those that are not."""
     status, clip = part[columns.STATUS], part[columns.CLIP].iloc[0]
@@ -204,7 +151,7 @@ def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Ax
         "legendgroup": clip,
         "line": {"color": color, "dash": DASHES[place % len(DASHES)]},
         "marker": {"size": 9, "symbol": [symbols[each] for each in status], "color": color},
-        "text": [_mark_in_words(row) for row in part.to_dict("records")],
+        "text": [mark_in_words(row) for row in part.to_dict("records")],
         "hovertemplate": "%{text}<extra></extra>",
     }
     line = np.where(is_unknown, np.nan, _positions(rate, limit))
@@ -235,12 +182,6 @@ def _safe_again(part: pd.DataFrame, common: Mapping[str, Any], rate: Axis) -> go
         text=np.repeat(np.array(common["text"], dtype=object), 3).tolist(),
         hovertemplate="%{text}<extra></extra>",
     )
-
-
-def _mark_in_words(row: Mapping[Any, Any]) -> str:
-    """What the reader sees of a limit under the pointer; its clipping is told by its line."""
-    place = place_in_words(row, clip=False)
-    return f"{place}: {LimitInWords.of(row)}" if place else str(LimitInWords.of(row))
 
 
 def _band(middle: Array, low: Array, high: Array, thickness: float, color: str) -> dict[str, Any]:

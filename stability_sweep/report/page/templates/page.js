@@ -19,7 +19,7 @@ function darkened(value) {
   return Object.fromEntries(Object.entries(value).map(([key, part]) => [key, UNCOLORED.has(key) ? part : darkened(part)]));
 }
 
-const asked = { tolerance: null };  // P(diverge), if the reader asks for another than the study's
+const asked = { tolerance: null, choice: null };  // P(diverge) and the places in the lists, once the reader has asked
 const isTouch = matchMedia("(pointer: coarse)").matches;
 const figureConfig = {
   responsive: true, displaylogo: false, plotlyServerURL: "", displayModeBar: isTouch ? false : "hover",
@@ -42,6 +42,7 @@ async function drawFigures() {
     if (isTouch) fixForTouch(figure.layout);
     const shown = figure.layout.meta?.marks ? connectMap(panel, plot, figure) : null;
     plot.redraw = () => draw(plot, figure, shown);
+    plot.showTraces = (traces) => { figure.data = traces; return plot.redraw(); };
     plot.hasTolerance = figure.data.some(({ meta }) => meta?.key === "tolerance line");
     plot.replaceChildren();  // the still picture has served
     await plot.redraw();

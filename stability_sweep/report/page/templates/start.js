@@ -12,6 +12,8 @@ drawFigures().catch((error) => {
   const heightBefore = scrollY;
   connectDownloads(content.csv);
   table = new TrialTable(content);
+  choices = content.choices;
+  showChoice();
   restore();
   if (["trials", "appendix"].includes(addressParts().section) && scrollY === heightBefore) goToSection();
   root.dataset.ready = "yes";
