@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
-
 from stability_sweep.analysis import Analysis
-from stability_sweep.analysis.answer import Answer, Question
 from stability_sweep.report.answer_words import answer_sentences
-from stability_sweep.report.blocks import Exhibit, Table
+from stability_sweep.report.asked import asked_horizons, asked_questions
 from stability_sweep.report.page.context import AnswerBlock
 from stability_sweep.report.wording import plural, share_in_words
 
@@ -21,7 +17,7 @@ def answer_block(analysis: Analysis) -> AnswerBlock:
     questions = asked_questions(analysis)
     if analysis.by_step is None or not questions:
         return AnswerBlock(own, [], [], [], [], (0, 0), [])
-    horizons, tolerances = _horizons(answers), [question.tolerance for question in questions[0]]
+    horizons, tolerances = asked_horizons(answers), [question.tolerance for question in questions[0]]
     said = {each.question: answer_sentences(each, study) for each in answers}
     longest = analysis.answers[0].horizon_steps if is_fixed else None
     steps = analysis.by_step.steps
@@ -34,35 +30,6 @@ def answer_block(analysis: Analysis) -> AnswerBlock:
         first=(len(horizons) - 1, tolerances.index(analysis.tolerance)),
         choices=[[said[question] for question in row] for row in questions],
     )
-
-
-def asked_questions(analysis: Analysis) -> list[list[Question]]:
-    """What the reader may choose, by horizon and tolerance, in their order; empty where there is no choice."""
-    answers = analysis.answers
-    if analysis.by_step is None or not answers:
-        return []
-    tolerances = sorted({each.tolerance for each in answers})
-    return [[Question(steps, tolerance) for tolerance in tolerances] for steps in _horizons(answers)]
-
-
-def with_choices(analysis: Analysis, build: Callable[[Analysis, Question], Exhibit]) -> Exhibit:
-    """An exhibit that follows the reader's choice.
-
-    Args:
-        analysis: the study in numbers.
-        build: what it is for a question.
-    """
-    choices = [[build(analysis, question) for question in row] for row in asked_questions(analysis)]
-    own = build(analysis, analysis.question)
-    tables = [choice.table for row in choices for choice in row if choice.table is not None]
-    if own.table is None and tables:
-        own = replace(own, table=Table(tables[0].headings, []))  # for the rows of other choices
-    return replace(own, choices=choices)
-
-
-def _horizons(answers: Iterable[Answer]) -> list[int | None]:
-    """The study's own is the longest: it comes last."""
-    return [*sorted({each.steps for each in answers if each.steps is not None}), None]
 
 
 def _longest_trained(analysis: Analysis) -> int:

@@ -15,9 +15,10 @@ from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.best import NEIGHBOUR
 from stability_sweep.analysis.ranking import fit_ranking
 from stability_sweep.report import analyse_study
+from stability_sweep.report.asked import asked_questions
 from stability_sweep.report.files.json_file import json_rows, report_json
 from stability_sweep.report.panels.registry import report_sections
-from stability_sweep.report.questions import answer_block, asked_questions
+from stability_sweep.report.questions import answer_block
 from stability_sweep.results.numbers import DIGITS
 from stability_sweep.results.outcome import Divergence, Outcome, Symptom, TrialResult
 from stability_sweep.sources import StoredSource

@@ -7,10 +7,10 @@ import pandas as pd
 from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.answer import Question
 from stability_sweep.analysis.ranking import FEWEST_MEASURED, measured_yardsticks
+from stability_sweep.report.asked import with_choices
 from stability_sweep.report.blocks import Column, Exhibit, table_exhibit
 from stability_sweep.report.panels.final_losses import losses_exhibit
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.questions import with_choices
 from stability_sweep.report.wording import setting_in_words, share_in_words, spaced, within_in_words
 from stability_sweep.results import columns
 from stability_sweep.space.roles import LEARNING_RATE

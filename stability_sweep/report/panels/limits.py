@@ -14,10 +14,10 @@ from stability_sweep.analysis import Analysis, table_names
 from stability_sweep.analysis.answer import Question
 from stability_sweep.analysis.baseline import baseline_in_words, nearest_to_baseline
 from stability_sweep.analysis.speed_limit import NONE_IS_SAFE, NOT_REACHED, REACHED, UNKNOWN
+from stability_sweep.report.asked import with_choices
 from stability_sweep.report.blocks import Exhibit
 from stability_sweep.report.panels.limit_words import LimitInWords, mark_in_words, place_in_words
 from stability_sweep.report.panels.panel import Panel
-from stability_sweep.report.questions import with_choices
 from stability_sweep.report.theme import BAR_OPACITY, DASHES, MARKERS, QUALITATIVE, style
 from stability_sweep.report.wording import plural, rates_sentence, share_in_words, within_in_words
 from stability_sweep.results import columns
