@@ -53,6 +53,29 @@ def test_the_mode_bar_lies_below_its_figure(page: Page, width: int) -> None:
     page.wait_for_function(f"{script}.every(([below, above]) => below >= 0 && above >= 0)", timeout=1000 * HANG_SECONDS)
 
 
+def test_a_title_that_is_longer_than_its_axis_takes_several_lines_and_none_where_there_is_room(page: Page) -> None:
+    script = """() => [...document.querySelectorAll('.plot.js-plotly-plot')].flatMap(plot => {
+      const whole = plot.querySelector('.main-svg').getBoundingClientRect();
+      return [...plot.querySelectorAll('.infolayer [class$=title]')].map(title => {
+        const box = title.getBoundingClientRect();
+        const ends = [box.left - whole.left, whole.right - box.right, box.top - whole.top, whole.bottom - box.bottom];
+        return [title.textContent, Math.min(...ends), title.querySelectorAll('tspan').length];
+      });
+    })"""
+    wrapped, width = (
+        "rise of the Brier score when",
+        "document.querySelector('#effects .main-svg').getBoundingClientRect().width",
+    )
+    for size, lines in ((390, 2), (1240, 0)):
+        page.set_viewport_size({"width": size, "height": 900})
+        page.wait_for_function(f"({width} < 390) === {str(size == 390).lower()}", timeout=1000 * HANG_SECONDS)
+        wanted = f"({script})().filter(([text]) => text.startsWith('{wrapped}')).every(each => each[2] === {lines})"
+        page.wait_for_function(wanted, timeout=1000 * HANG_SECONDS)
+        titles = page.evaluate(script)
+        assert len(titles) >= 15
+        assert [text for text, room, _ in titles if room < -1] == []
+
+
 def test_paper_holds_all_trials_in_light_colors_and_the_screen_comes_back(page: Page) -> None:
     page.locator("#theme").click()
     look = """() => [

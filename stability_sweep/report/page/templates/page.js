@@ -41,12 +41,13 @@ async function drawFigures() {
     figure.layout.uirevision = "kept";  // what the reader zoomed and hid stays when colors or slices change
     if (isTouch) fixForTouch(figure.layout);
     const shown = figure.layout.meta?.marks ? connectMap(panel, plot, figure) : null;
-    plot.redraw = () => draw(plot, figure, shown);
+    plot.redraw = () => draw(plot, figure, shown).then(() => fitTitles(plot, figure.layout));
     plot.showTraces = (traces) => { figure.data = traces; return plot.redraw(); };
     plot.hasTolerance = figure.data.some(({ meta }) => meta?.key === "tolerance line");
     plot.replaceChildren();  // the still picture has served
     await plot.redraw();
     for (const svg of plot.querySelectorAll(".main-svg")) svg.setAttribute("aria-hidden", "true");  // its caption says it
+    plot.on("plotly_relayout", () => fitTitles(plot, figure.layout));  // it has taken a new width
     if (shown) connectLegend(plot, shown.hidden);
     root.dataset.first ??= String(performance.now());
     await pause();  // the reader may scroll before the last figure is drawn
@@ -59,6 +60,34 @@ function draw(plot, figure, shown) {
   const data = figure.data.map((trace) => shown ? traceShown(trace, figure.layout.meta, shown) : { ...trace });
   const colored = root.dataset.theme === "dark" ? darkened({ data, layout }) : { data, layout };
   return Plotly.react(plot, colored.data, colored.layout, figureConfig);
+}
+
+// A title that is longer than its axis, as on a phone, takes several lines.
+const ruler = document.createElement("canvas").getContext("2d");
+
+function fitTitles(plot, layout) {
+  const changes = {};
+  for (const [key, axis] of Object.entries(layout)) {
+    if (!/^[xy]axis\d*$/.test(key) || !axis.title?.text) continue;
+    const { _length: length, title: { text, font } } = plot._fullLayout[key];
+    ruler.font = `${font.size}px ${font.family}`;
+    const fitting = inLines(axis.title.text, length);
+    if (fitting !== text) changes[`${key}.title.text`] = fitting;
+  }
+  if (Object.keys(changes).length) Plotly.relayout(plot, changes);
+}
+
+function inLines(text, length) {
+  const lines = [];
+  for (const part of text.split("<br>")) {
+    let line = "";
+    for (const word of part.split(" ")) {
+      const longer = line ? `${line} ${word}` : word;
+      if (line && ruler.measureText(longer).width > length) { lines.push(line); line = word; } else line = longer;
+    }
+    lines.push(line);
+  }
+  return lines.join("<br>");
 }
 
 // A map's trace as it is in a mode, on a slice, with what the legend hides.

@@ -52,7 +52,7 @@ addEventListener("afterprint", () => {
   putMethodBack();
   setTheme(themeOnScreen);  // this draws the figures anew, as high as they were
   themeOnScreen = null;
-  drawnPlots().forEach((plot) => Plotly.Plots.resize(plot));
+  for (const plot of drawnPlots()) Plotly.relayout(plot, { autosize: true });
 });
 
 // Of the table of trials paper has what differs between them, as far as it is wide enough; the rest is said in words.
