@@ -301,7 +301,8 @@ def test_the_summary_begins_with_the_answer_and_what_it_costs(
     diverged = int((analysis.frame["outcome"] == "diverged").sum())
     assert sentences[0].startswith(("Use a learning rate up to ", "Not enough trials to say "))
     assert f": {diverged} diverged, {40 - diverged} stable, " in " ".join(sentences)
-    assert sentences[-1].startswith("Divergence came at step 3 in the median")
+    assert sentences[-2].startswith("Divergence came at step 3 in the median")
+    assert "remed" in sentences[-1]
 
 
 @pytest.mark.parametrize("sampler", ["boundary", "qmc"])
