@@ -31,8 +31,11 @@ def with_choices(analysis: Analysis, build: Callable[[Analysis, Question], Exhib
         analysis: the study in numbers.
         build: what it is for a question.
     """
-    choices = [[build(analysis, question) for question in row] for row in asked_questions(analysis)]
     own = build(analysis, analysis.question)
+    choices = [
+        [own if question == analysis.question else build(analysis, question) for question in row]
+        for row in asked_questions(analysis)
+    ]
     tables = [choice.table for row in choices for choice in row if choice.table is not None]
     if own.table is None and tables:
         own = replace(own, table=Table(tables[0].headings, []))  # for the rows of other choices

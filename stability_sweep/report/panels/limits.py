@@ -68,11 +68,16 @@ def _exhibit(analysis: Analysis, question: Question) -> Exhibit:
     space = analysis.study.space
     rate = space.role_axis(LEARNING_RATE)
     assert rate is not None  # there is no limit without one
+    limits, batch = analysis.limits_by_question[question], space.role_axis(BATCH_SIZE)
+    if question == analysis.question:
+        figure = speed_limit_figure(limits, batch, rate)
+    else:  # the page keeps the layout, which takes as long to make as the rest
+        figure = go.Figure(_traces(limits, batch, rate))
     return Exhibit(
         f"largest learning rate with P(diverge) at most {share_in_words(question.tolerance)}",
         speed_limit_finding(analysis, question),
         table_names.SPEED_LIMITS,
-        speed_limit_figure(analysis.limits_by_question[question], space.role_axis(BATCH_SIZE), rate),
+        figure,
     )
 
 
@@ -122,19 +127,23 @@ def speed_limit_figure(limits: pd.DataFrame, batch: Axis | None, rate: Axis) -> 
         batch: the batch size's axis; None in a study without one, where every line is a single mark.
         rate: the learning rate's.
     """
-    figure = go.Figure()
-    groups = [part for _, part in limits.groupby(columns.CLIP, sort=False, dropna=False)]
-    for place, part in enumerate(groups):
-        shift = (place - (len(groups) - 1) / 2) * SHIFT
-        for trace in _line_and_marks(part, place, batch, rate, shift):
-            figure.add_trace(trace)
-    style(figure, x=batch, y=rate)
+    figure = style(go.Figure(_traces(limits, batch, rate)), x=batch, y=rate)
     across = {"tickvals": [], "range": [-0.5, 0.5]} if batch is None else {"title": {"text": "batch size"}}
     figure.update_layout(xaxis=across, yaxis={"title": {"text": "largest safe learning rate"}})
     floor, ceiling = rate.edges[0], rate.edges[-1]
     margin = MARGIN * (ceiling - floor)
     figure.update_yaxes(range=[floor - margin, ceiling + margin])
     return figure
+
+
+def _traces(limits: pd.DataFrame, batch: Axis | None, rate: Axis) -> list[go.Scatter]:
+    groups = [part for _, part in limits.groupby(columns.CLIP, sort=False, dropna=False)]
+    shifts = [(place - (len(groups) - 1) / 2) * SHIFT for place in range(len(groups))]
+    return [
+        trace
+        for place, (part, shift) in enumerate(zip(groups, shifts, strict=True))
+        for trace in _line_and_marks(part, place, batch, rate, shift)
+    ]
 
 
 def _line_and_marks(part: pd.DataFrame, place: int, batch: Axis | None, rate: Axis, shift: float) -> list[go.Scatter]:
