@@ -10,7 +10,6 @@ share. Every study is judged as a report does it.
 from __future__ import annotations
 
 import argparse
-import csv
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +18,7 @@ import pandas as pd
 from scipy.special import expit, logit
 from scipy.stats import norm
 
+from benchmarks.growing import add_row, rows_in
 from stability_sweep.analysis.proportion import Proportion
 from stability_sweep.analysis.remedies import HARMS, HELPS, NO_EFFECT, judge_remedies
 from stability_sweep.space.dimensions import Choices, Dimension, Range
@@ -178,10 +178,7 @@ def main() -> None:
     parser.add_argument("--studies", type=int, default=200)
     parser.add_argument("--output", type=Path, help="a CSV file that grows")
     arguments = parser.parse_args()
-    done: set[tuple[str, ...]] = set()
-    if arguments.output and arguments.output.exists():
-        with arguments.output.open() as file:
-            done = {tuple(row[name] for name in FIELDS[:7]) for row in csv.DictReader(file)}
+    done = {tuple(row[name] for name in FIELDS[:7]) for row in rows_in(arguments.output)}
     for case in cases():
         kind = "paired" if case.is_paired else "jointly drawn"
         key = tuple(
@@ -197,13 +194,7 @@ def main() -> None:
             ),
             flush=True,
         )
-        if arguments.output:
-            is_new = not arguments.output.exists()
-            with arguments.output.open("a", newline="") as file:
-                writer = csv.DictWriter(file, FIELDS)
-                if is_new:
-                    writer.writeheader()
-                writer.writerow(row)
+        add_row(arguments.output, FIELDS, row)
 
 
 if __name__ == "__main__":

@@ -10,7 +10,6 @@ CSV, so the benchmark may be stopped and started again, and several may share th
 from __future__ import annotations
 
 import argparse
-import csv
 import json
 import time
 from collections.abc import Iterator
@@ -21,6 +20,7 @@ from typing import Any
 import pandas as pd
 import torch
 
+from benchmarks.growing import add_row, rows_in
 from stability_sweep.definition.files import load_definition
 from stability_sweep.definition.study import StudyDefinition, define
 from stability_sweep.engine import StopTrainingError
@@ -150,20 +150,12 @@ def main() -> None:
     as_written = json.loads(load_definition(DEFINITION).to_json())
     longer = define(**{**as_written, "training": {**as_written["training"], "horizon_epochs": 17.0}})
     prepared = longer.prepare(data_dir=arguments.data, device=torch.device("cpu"))
-    done: set[tuple[str, str]] = set()
-    if arguments.output.exists():
-        with arguments.output.open() as file:
-            done = {(row["number"], row["remedy"]) for row in csv.DictReader(file)}
+    done = {(row["number"], row["remedy"]) for row in rows_in(arguments.output)}
     for place, (twin, name) in enumerate(wanted(twins(arguments.baseline), done)):
         if place % arguments.parts != arguments.part:
             continue
         row = rescued(longer, prepared, twin, name)
-        is_new = not arguments.output.exists()
-        with arguments.output.open("a", newline="") as file:
-            writer = csv.DictWriter(file, FIELDS)
-            if is_new:
-                writer.writeheader()
-            writer.writerow(row)
+        add_row(arguments.output, FIELDS, row)
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
