@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stability_sweep.analysis.contrasts import Contrast, ContrastModel, Estimate, Sides
+from stability_sweep.analysis.contrasts import NOT_KNOWN, Contrast, ContrastModel, Estimate, Sides
 from stability_sweep.analysis.features import Features
 from stability_sweep.analysis.pairs import blocks_of
 from stability_sweep.analysis.price import Price, Prices
@@ -141,9 +141,7 @@ def _row(
         columns.CLAIM: claim.says,
         columns.SOURCE: claim.source,
         columns.VERDICT: verdict,
-        columns.CONTRAST: shown.value,
-        columns.LOW: shown.low,
-        columns.HIGH: shown.high,
+        **shown.under(columns.CONTRAST, columns.LOW, columns.HIGH),
         columns.AVOIDS: _avoids(share, claim.tolerance) if claim.sentence.promise == AVOIDS else "",
         columns.TOLERANCE: claim.tolerance,
         columns.DIVERGED: share.count,
@@ -155,9 +153,7 @@ def _row(
         columns.OTHERS_TOTAL: others.total,
         columns.LEARNED: int((under[columns.OUTCOME] == Outcome.STABLE.value).sum()),
         columns.STALLED: int((under[columns.OUTCOME] == Outcome.STALLED.value).sum()),
-        columns.PRICE: price.yardstick.value,
-        columns.PRICE_LOW: price.yardstick.low,
-        columns.PRICE_HIGH: price.yardstick.high,
+        **price.yardstick.under(columns.PRICE, columns.PRICE_LOW, columns.PRICE_HIGH),
         columns.MORE_TRIALS: more_trials(contrast, len(trials)) if verdict == UNDECIDED else math.nan,
     }
 
@@ -168,7 +164,7 @@ def _judged(claim: Claim, contrast: Contrast, under: pd.DataFrame, space: Search
     if claim.sentence.promise != ALLOWS:
         return verdict, contrast.probability
     if space.role(LEARNING_RATE) in claim.sentence.dimensions or math.isnan(contrast.decades.value):
-        return UNDECIDED, Estimate()
+        return UNDECIDED, NOT_KNOWN
     return verdict, contrast.decades
 
 

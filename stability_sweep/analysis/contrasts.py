@@ -17,7 +17,7 @@ import pandas as pd
 from scipy.special import expit
 
 from stability_sweep.analysis.features import Features, typical_points
-from stability_sweep.analysis.logistic import LogisticFit, fit_logistic, scale_of
+from stability_sweep.analysis.logistic import LogisticFit, fit_logistic, scale_of, slope_of
 from stability_sweep.analysis.pairs import blocks_of
 from stability_sweep.analysis.proportion import CONFIDENCE
 from stability_sweep.results import columns
@@ -47,6 +47,10 @@ class Estimate:
     value: float = math.nan
     low: float = math.nan
     high: float = math.nan
+
+    def under(self, value: str, low: str, high: str) -> dict[str, float]:
+        """As three columns of a row."""
+        return {value: self.value, low: self.low, high: self.high}
 
 
 NOT_KNOWN = Estimate()
@@ -136,7 +140,7 @@ class ContrastModel:
         middle = (with_it + without) @ self.fit.coefficients / 2
         half = np.abs((with_it - without) @ self.fit.coefficients) / 2
         rise = expit(middle + half) - expit(middle - half)
-        weight = np.where(half > SMALLEST_ODDS, rise / (2 * np.maximum(half, SMALLEST_ODDS)), _slope(middle))
+        weight = np.where(half > SMALLEST_ODDS, rise / (2 * np.maximum(half, SMALLEST_ODDS)), slope_of(middle))
         weight = np.maximum(weight, SMALLEST_WEIGHT)
         return weight @ (with_it - without) / weight.sum(), with_it, without
 
@@ -188,7 +192,7 @@ class ContrastModel:
             return float((expit(with_it @ coefficients) - expit(without @ coefficients)).mean())
 
         own = self.fit.coefficients
-        slope = (_slope(with_it @ own)[:, None] * with_it - _slope(without @ own)[:, None] * without).mean(axis=0)
+        slope = (slope_of(with_it @ own)[:, None] * with_it - slope_of(without @ own)[:, None] * without).mean(axis=0)
         width = reach * math.sqrt(float(slope @ self.covariance @ slope))
         middle, at_ends = change(own), [change(end) for end in ends]
         low, high = min(middle - width, *at_ends), max(middle + width, *at_ends)
@@ -205,7 +209,7 @@ class ContrastModel:
         if self.features.rate is None:
             return NOT_KNOWN
         coefficients = self.fit.coefficients
-        weight = np.maximum(_slope(without @ coefficients), SMALLEST_WEIGHT)
+        weight = np.maximum(slope_of(without @ coefficients), SMALLEST_WEIGHT)
         slope = weight @ self._rate_slopes / weight.sum()
         rise = float(slope @ coefficients)
         if not rise > LEAST_SLOPE_RATIO * math.sqrt(slope @ self.covariance @ slope):
@@ -217,12 +221,6 @@ class ContrastModel:
     def _rate_slopes(self) -> Array:
         """The derivative of the features by the learning rate at the typical points, (points, features)."""
         return self.features.rate_slope(self.points)
-
-
-def _slope(odds: Array) -> Array:
-    """The derivative of a probability by its log odds."""
-    chance = expit(odds)
-    return np.asarray(chance * (1 - chance))
 
 
 def _ordered(values: Sequence[float]) -> Estimate:

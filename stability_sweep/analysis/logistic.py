@@ -66,8 +66,8 @@ class LogisticFit:
         Args:
             clusters: which one a trial is in, (n,).
         """
-        chance = expit(self.features @ self.coefficients)
-        deviation = np.sqrt(np.maximum(chance * (1 - chance), 1e-9))
+        odds = self.features @ self.coefficients
+        chance, deviation = expit(odds), np.sqrt(np.maximum(slope_of(odds), 1e-9))
         residuals, weighed = (self.diverged - chance) / deviation, self.features * deviation[:, None]
         middle = np.zeros_like(self.covariance)
         order = np.argsort(clusters, kind="stable")
@@ -88,9 +88,9 @@ class LogisticFit:
             contrasts: (contrasts, p).
             clusters: which one a trial is in, (n,).
         """
-        chance = expit(self.features @ self.coefficients)
+        telling = slope_of(self.features @ self.coefficients)
         reach = self.features @ self.covariance @ contrasts.T
-        shares = pd.DataFrame(reach**2 * (chance * (1 - chance))[:, None]).groupby(clusters).sum().to_numpy()
+        shares = pd.DataFrame(reach**2 * telling[:, None]).groupby(clusters).sum().to_numpy()
         return float((shares.sum(axis=0) ** 2 / (shares**2).sum(axis=0)).mean())
 
     def ends(self, contrast: Array, reach: float) -> tuple[Array, Array]:
@@ -174,6 +174,12 @@ def fit_logistic(features: Array, diverged: Array, precision: Array) -> Logistic
     return LogisticFit(features, diverged, precision, found, height)
 
 
+def slope_of(odds: Array) -> Array:
+    """The derivative of probabilities by their log odds, of the same shape."""
+    chance = expit(odds)
+    return np.asarray(chance * (1 - chance))
+
+
 def scale_of(contrast: Array, clustered: Array, plain: Array) -> float:
     """What clusters do to the variance of a contrast, within reason."""
     return float(np.clip((contrast @ clustered @ contrast) / (contrast @ plain @ contrast), LEAST_SCALED, MOST_SCALED))
@@ -213,5 +219,4 @@ def _height(features: Array, diverged: Array, precision: Array, coefficients: Ar
 
 
 def _curvature(features: Array, coefficients: Array, precision: Array) -> Array:
-    chance = expit(features @ coefficients)
-    return (features * (chance * (1 - chance))[:, None]).T @ features + np.diag(precision)
+    return (features * slope_of(features @ coefficients)[:, None]).T @ features + np.diag(precision)

@@ -9,16 +9,8 @@ import pandas as pd
 
 from stability_sweep.analysis.baseline import baseline_point
 from stability_sweep.results import columns
-from stability_sweep.space.dimensions import Choices
-from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 from stability_sweep.space.search_space import SearchSpace
 from stability_sweep.typing import Mask
-
-
-def remedy_dimensions(space: SearchSpace) -> list[str]:
-    """The searched dimensions that list levels, but for learning rate and batch size: those in which pairs differ."""
-    smooth = {space.role(LEARNING_RATE), space.role(BATCH_SIZE)}
-    return [name for name in space.searched if isinstance(space[name], Choices) and name not in smooth]
 
 
 def blocks_of(trials: pd.DataFrame, space: SearchSpace) -> pd.Series[int] | None:
@@ -30,7 +22,7 @@ def blocks_of(trials: pd.DataFrame, space: SearchSpace) -> pd.Series[int] | None
     """
     if columns.SEED not in trials:
         return None
-    levels = remedy_dimensions(space)
+    levels = space.remedies
     shared = [columns.SEED, *(name for name in space.searched if name not in levels)]
     blocks = trials.groupby(shared, sort=False, dropna=False).ngroup()
     return blocks if blocks.nunique() < len(blocks) else None
@@ -47,7 +39,7 @@ def alike_but_for(
         space: their search space.
         about: the remedies in which they may differ.
     """
-    others = [name for name in remedy_dimensions(space) if name not in about]
+    others = [name for name in space.remedies if name not in about]
     keys = [blocks.reindex(trials.index), *(trials[name] for name in others)]
     return trials.groupby(keys, sort=False, dropna=False).ngroup()
 
@@ -65,7 +57,7 @@ def without_partner(trials: pd.DataFrame, space: SearchSpace) -> Mask:
     blocks = blocks_of(trials, space)
     if blocks is None:
         return np.zeros(len(trials), dtype=bool)
-    baseline, levels = baseline_point(space), remedy_dimensions(space)
+    baseline, levels = baseline_point(space), space.remedies
     changed = np.zeros(len(trials), dtype=np.int64)
     for name in levels:
         changed += np.array(trials[name] != baseline[name], dtype=np.int64)

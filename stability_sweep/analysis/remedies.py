@@ -141,7 +141,7 @@ def judge_remedies(
     blocks = blocks_of(trials, space)
     prices = Prices.of(trials, features, blocks, epochs_of)
     rows = [
-        _row(level, contrast, _hazard(level, effects), _price(prices, level), trials, blocks, space)
+        _row(level, contrast, _hazard(level, effects, trials, space), _price(prices, level), trials, blocks, space)
         for level, contrast in zip(levels, found, strict=True)
     ]
     table = pd.DataFrame(rows, columns=COLUMNS)
@@ -242,16 +242,16 @@ def _price(prices: Prices, level: Level) -> Price:
     return Price() if (with_it & without).any() else prices.of_sides(with_it, without, [level.dimension])
 
 
-def _hazard(level: Level, effects: pd.DataFrame | None) -> Estimate:
+def _hazard(level: Level, effects: pd.DataFrame | None, trials: pd.DataFrame, space: SearchSpace) -> Estimate:
     """The hazard ratio of a level against the baseline."""
-    if effects is None or effects.empty:
+    is_listed = isinstance(space[level.dimension], Choices)
+    if effects is None or not is_listed or not (trials[level.dimension] == level.baseline).any():
+        return NOT_KNOWN  # of a range "off" is compared with its end, and without a baseline a level with another
+    rows = effects[effects[columns.DIMENSION] == level.dimension]
+    rows = rows[rows[columns.LEVEL] == format_value(level.value)]
+    if rows.empty:
         return NOT_KNOWN
-    words = f" {format_value(level.value)} instead of {format_value(level.baseline)}"
-    rows = effects[(effects[columns.DIMENSION] == level.dimension) & effects[columns.EFFECT].str.endswith(words)]
-    if len(rows) != 1:
-        return NOT_KNOWN
-    ratio, low, high = rows[[columns.HAZARD_RATIO, columns.LOW, columns.HIGH]].iloc[0].tolist()
-    return Estimate(ratio, low, high)
+    return Estimate(*rows[[columns.HAZARD_RATIO, columns.LOW, columns.HIGH]].iloc[0].tolist())
 
 
 def _row(
@@ -278,25 +278,19 @@ def _row(
         columns.DIMENSION: level.dimension,
         columns.LEVEL: format_value(level.value),
         columns.BASELINE: format_value(level.baseline),
-        **_columns(decades, columns.SHIFT_DECADES, columns.LOW, columns.HIGH),
-        **_columns(
-            contrast.probability, columns.CHANGE_OF_PROBABILITY, columns.LOW_PROBABILITY, columns.HIGH_PROBABILITY
-        ),
-        **_columns(hazard, columns.HAZARD_RATIO, columns.HAZARD_LOW, columns.HAZARD_HIGH),
+        **decades.under(columns.SHIFT_DECADES, columns.LOW, columns.HIGH),
+        **contrast.probability.under(columns.CHANGE_OF_PROBABILITY, columns.LOW_PROBABILITY, columns.HIGH_PROBABILITY),
+        **hazard.under(columns.HAZARD_RATIO, columns.HAZARD_LOW, columns.HAZARD_HIGH),
         columns.VERDICT: verdict,
-        **_columns(price.yardstick, columns.PRICE, columns.PRICE_LOW, columns.PRICE_HIGH),
-        **_columns(price.speed, columns.SPEED_RATIO, columns.SPEED_LOW, columns.SPEED_HIGH),
-        **_columns(price.seconds, columns.SECONDS_RATIO, columns.SECONDS_LOW, columns.SECONDS_HIGH),
+        **price.yardstick.under(columns.PRICE, columns.PRICE_LOW, columns.PRICE_HIGH),
+        **price.speed.under(columns.SPEED_RATIO, columns.SPEED_LOW, columns.SPEED_HIGH),
+        **price.seconds.under(columns.SECONDS_RATIO, columns.SECONDS_LOW, columns.SECONDS_HIGH),
         columns.TRIALS: len(under),
         columns.DIVERGED: int((under[columns.OUTCOME] == Outcome.DIVERGED.value).sum()),
         columns.PAIRS: pairs,
         columns.MORE_TRIALS: more_trials(contrast, len(trials)) if verdict == UNDECIDED else math.nan,
         columns.AT_MOST_DECADES: reach,
     }
-
-
-def _columns(estimate: Estimate, middle: str, low: str, high: str) -> dict[str, float]:
-    return {middle: estimate.value, low: estimate.low, high: estimate.high}
 
 
 def _note(levels: int, model: ContrastModel | None, trials: pd.DataFrame, lonely: int) -> str:

@@ -7,9 +7,8 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
 from stability_sweep.definition.fraction import fraction
-from stability_sweep.space.dimensions import Choices, Frozen, Point, Value
+from stability_sweep.space.dimensions import Frozen, Point, Value
 from stability_sweep.space.off import OFF, is_off
-from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE
 
 if TYPE_CHECKING:
     from stability_sweep.space.search_space import SearchSpace
@@ -121,11 +120,9 @@ def remedies_of(space: SearchSpace) -> tuple[Remedy, ...]:
     from stability_sweep.space.standing import baseline  # with NumPy, which whoever only reads a definition need not
 
     standing = baseline(space)
-    others = {space.role(LEARNING_RATE), space.role(BATCH_SIZE)}
     return tuple(
-        Remedy(name, off := standing[name].value, tuple(value for value in dimension.grid(0) if value != off))
-        for name, dimension in sorted(space.items())
-        if isinstance(dimension, Choices) and len(dimension.choices) > 1 and name not in others
+        Remedy(name, off := standing[name].value, tuple(value for value in space[name].grid(0) if value != off))
+        for name in sorted(space.remedies)
     )
 
 

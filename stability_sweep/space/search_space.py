@@ -14,7 +14,7 @@ from stability_sweep.space.axes import Axis, axis_of
 from stability_sweep.space.dimensions import Choices, Dimension, Point, Range, Value
 from stability_sweep.space.off import OFF, is_off
 from stability_sweep.space.parameters import distribution_of
-from stability_sweep.space.roles import ROLES
+from stability_sweep.space.roles import BATCH_SIZE, LEARNING_RATE, ROLES
 
 
 @dataclass(frozen=True)
@@ -79,6 +79,12 @@ class SearchSpace(Mapping[str, Dimension]):
     def searched(self) -> dict[str, Axis]:
         """The axes of the dimensions that have more than one value."""
         return {name: axis for name, axis in self.axes.items() if len(axis.labels) > 1}
+
+    @property
+    def remedies(self) -> list[str]:
+        """The searched dimensions that list levels, but for learning rate and batch size: what a design tries."""
+        smooth = {self.role(LEARNING_RATE), self.role(BATCH_SIZE)}
+        return [name for name in self.searched if isinstance(self[name], Choices) and name not in smooth]
 
     @cached_property
     def distributions(self) -> dict[str, BaseDistribution]:
