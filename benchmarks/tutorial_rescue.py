@@ -92,10 +92,10 @@ def twins(baseline: Path) -> list[Twin]:
     return [Twin(int(number), int(step)) for number, step in pairs]
 
 
-def wanted(found: list[Twin], done: set[tuple[str, str]]) -> Iterator[tuple[Twin, str]]:
-    """The runs that are missing: all remedies on the first seed, then on the next."""
+def runs(found: list[Twin]) -> Iterator[tuple[Twin, str]]:
+    """Every run: all remedies on the first seed, then on the next."""
     for twin in found:
-        yield from ((twin, name) for name in REMEDIES if (str(twin.number), name) not in done)
+        yield from ((twin, name) for name in REMEDIES)
 
 
 def rescued(definition: StudyDefinition, prepared: Any, twin: Twin, name: str) -> dict[str, object]:
@@ -151,8 +151,9 @@ def main() -> None:
     longer = define(**{**as_written, "training": {**as_written["training"], "horizon_epochs": 17.0}})
     prepared = longer.prepare(data_dir=arguments.data, device=torch.device("cpu"))
     done = {(row["number"], row["remedy"]) for row in rows_in(arguments.output)}
-    for place, (twin, name) in enumerate(wanted(twins(arguments.baseline), done)):
-        if place % arguments.parts != arguments.part:
+    for place, (twin, name) in enumerate(runs(twins(arguments.baseline))):
+        # The place in the whole list: what is missing is another list for every process that starts.
+        if place % arguments.parts != arguments.part or (str(twin.number), name) in done:
             continue
         row = rescued(longer, prepared, twin, name)
         add_row(arguments.output, FIELDS, row)
